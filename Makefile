@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# mpgate: one Makefile, objects under build/. `make help` lists what there is.
+
+VERSION := 0.1.0
+ARCH    := $(shell uname -m)
+CC      ?= gcc
+CLANG   ?= $(firstword $(shell command -v clang clang-14 clang-16 2>/dev/null) clang)
+STRIP_BPF ?= $(firstword $(shell command -v llvm-strip llvm-strip-14 2>/dev/null) true)
+BPFTOOL ?= $(firstword $(shell command -v bpftool) /usr/sbin/bpftool)
+PREFIX  ?= /usr/local
+DESTDIR ?=
+B       := $(if $(SAN),build/san,build)
+comma   := ,
+
+.DEFAULT_GOAL := all
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- flags ---------------------------------------------------------------------------------------
+WARN    := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
+           -Wvla -Wno-missing-field-initializers
+CPPFLAGS += -Iinclude -Iuser -I$(B)/include -D_GNU_SOURCE -DMG_VERSION='"$(VERSION)"'
+OPT     ?= -O2 -g
+CFLAGS  += -std=gnu11 $(OPT) -fPIC -fvisibility=hidden -fno-strict-aliasing $(WARN) -MMD -MP
+ifdef SAN
+CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LDFLAGS += -fsanitize=address,undefined
+endif
+LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lpthread
+LIBS_CTL    := -ljansson
+BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(ARCH)))
+BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
+              -Wno-unused-parameter -Iinclude -Ivmlinux/$(ARCH) -Ibpf -MMD -MP
+
+# ---- what there is -------------------------------------------------------------------------------
+ROOMS     := base wire config sys proxy daemon ctl client/lib client/preload client/run
+src        = $(wildcard user/$(1)/*.c)
+obj        = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
+OBJ_CORE  := $(foreach r,base wire config sys proxy,$(call obj,$(r)))
+OBJ_SMALL := $(foreach r,base wire,$(call obj,$(r)))
+SKELS     := $(patsubst bpf/%.bpf.c,$(B)/include/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
+
+BINARIES  := $(B)/mpgated $(B)/mpgatectl $(B)/mpgate-run
+LIBRARIES := $(B)/libmpgate.so.0 $(B)/libmpgate.a $(B)/libmpgate-preload.so
+UNIT      := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
+PACKET    := $(patsubst %.c,$(B)/%,$(wildcard tests/packet/test_*.c))
+PACKET_HELP := $(patsubst %.c,$(B)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
+TOOLS     := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c tests/bench/*.c))
+FUZZ      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY    := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
+E2E       := $(sort $(wildcard tests/e2e/test_*.sh))
+CONFIG_T  := $(sort $(wildcard tests/config/test_*.sh))
+
+.PHONY: all deps demo check check-unit check-packet check-e2e check-vm fuzz bench format lint \
+        install clean help test-binaries
+
+all: $(BINARIES) $(LIBRARIES) ## build everything (default)
+
+# ---- kernel side ---------------------------------------------------------------------------------
+$(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MF $(@:.o=.d) -c $< -o $@
+	$(STRIP_BPF) -g $@
+
+$(B)/include/skel/%.skel.h: $(B)/bpf/%.bpf.o
+	@mkdir -p $(@D)
+	$(BPFTOOL) gen skeleton $< name mg_$*_bpf > $@
+
+# ---- user side -----------------------------------------------------------------------------------
+# The skeletons come before whatever may include them; dependency files take over from there.
+$(call obj,sys) $(PACKET:=.o) $(PACKET_HELP) $(TOOLS:=.o): | $(SKELS)
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+
+$(B)/mpgated: $(call obj,daemon) $(OBJ_CORE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+$(B)/mpgatectl: $(call obj,ctl) $(OBJ_SMALL)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
+$(B)/mpgate-run: $(call obj,client/run) $(OBJ_SMALL)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
+CLIENT_WIRE := $(call obj,base) $(B)/user/wire/convert.o
+$(B)/libmpgate.a: $(call obj,client/lib) $(CLIENT_WIRE)
+	rm -f $@ && $(AR) rcs $@ $^
+$(B)/libmpgate.so.0: $(call obj,client/lib) $(CLIENT_WIRE)
+	$(CC) $(LDFLAGS) -shared -Wl,-soname,libmpgate.so.0 $^ -o $@ -lpthread
+	ln -sf libmpgate.so.0 $(B)/libmpgate.so
+$(B)/libmpgate-preload.so: $(call obj,client/preload) $(call obj,client/lib) $(CLIENT_WIRE)
+	$(CC) $(LDFLAGS) -shared $^ -o $@ -ldl -lpthread
+
+# ---- tests ---------------------------------------------------------------------------------------
+# Calls that a test answers itself: with errors, or by the byte.
+WRAP_test_flow := send recv malloc
+WRAP_test_relay := clock_gettime
+WRAP_test_requests := clock_gettime
+WRAP_test_session := clock_gettime
+WRAP_test_session_faults := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv \
+                            send socket
+$(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(OBJ_CORE) $(call obj,client/lib)
+	$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(WRAP_$*)) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+$(PACKET): $(B)/tests/packet/%: $(B)/tests/packet/%.o $(PACKET_HELP) $(OBJ_CORE)
+	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
+$(TOOLS): $(B)/%: $(B)/%.o $(OBJ_CORE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+$(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(OBJ_CORE)
+	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
+build/fuzz/%: tests/fuzz/%.c $(foreach r,base wire config,$(call src,$(r)))
+	@mkdir -p $(@D)
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $^ -o $@ -lcyaml -lyaml -ljansson
+
+test-binaries: all $(UNIT) $(PACKET) $(TOOLS) $(REPLAY)
+
+check: deps ## install what is missing, build, run every test but the virtual machines
+	@$(MAKE) --no-print-directory test-binaries
+	@BUILD=$(B) tests/run --title check $(UNIT) $(PACKET) $(REPLAY) $(CONFIG_T) $(E2E)
+check-unit: deps ## codec, buffers, timers, sessions (cmocka)
+	@$(MAKE) --no-print-directory all $(UNIT) $(REPLAY) $(B)/tests/tools/config_print
+	@BUILD=$(B) tests/run --title check-unit $(UNIT) $(REPLAY) $(CONFIG_T)
+check-packet: deps ## packets through the BPF programs
+	@$(MAKE) --no-print-directory $(PACKET)
+	@BUILD=$(B) tests/run --title check-packet $(PACKET)
+check-e2e: deps ## real traffic in network namespaces; T=name picks one
+	@$(MAKE) --no-print-directory test-binaries
+	@BUILD=$(B) tests/run --title check-e2e $(if $(T),tests/e2e/test_$(T).sh,$(E2E))
+check-vm: deps ## packet tests and a short end-to-end set on other kernels
+	@$(MAKE) --no-print-directory test-binaries
+	@BUILD=$(B) tools/vm/check
+fuzz: deps ## run the fuzzers, FUZZ_SECONDS each (default 60)
+	@$(MAKE) --no-print-directory $(FUZZ)
+	@tests/fuzz/run $(FUZZ)
+bench: deps ## measure beside HAProxy; prints JSON
+	@$(MAKE) --no-print-directory test-binaries
+	@BUILD=$(B) tests/bench/run
+demo: deps ## both links at once, then one cut, in about a minute
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(B) tools/demo.sh
+
+# ---- chores --------------------------------------------------------------------------------------
+deps: ## install the Debian packages that are missing
+	@tools/deps.sh
+C_FILES := $(shell find user bpf include tests -name '*.[ch]' 2>/dev/null)
+format: ## clang-format in place
+	clang-format -i $(C_FILES)
+lint: deps ## clang-format, clang-tidy, shellcheck, mandoc
+	@$(MAKE) --no-print-directory all
+	@BUILD=$(B) tools/lint.sh
+install: all ## PREFIX, DESTDIR
+	@BUILD=$(B) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) tools/install.sh
+clean: ## remove build/
+	rm -rf build
+help: ## this list
+	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

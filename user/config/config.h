@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The configuration file: what an operator wrote, checked, in the shapes the rooms use.
+ *
+ * Load parses and checks syntax, types, ranges and contradictions; check_host looks at this host
+ * (interfaces, local addresses). Both report every finding as "file:line: key: what is wrong, what
+ * is expected". Print gives the YAML back, with every default in place, and reparses to the same.
+ */
+#ifndef MG_CONFIG_CONFIG_H
+#define MG_CONFIG_CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/addr.h"
+
+struct mg_tree;
+
+enum mg_role { MG_ROLE_ACCESS, MG_ROLE_CORE };
+enum mg_xdp_want { MG_XDP_AUTO, MG_XDP_NATIVE, MG_XDP_GENERIC, MG_XDP_OFF };
+enum mg_source { MG_SOURCE_SHARED, MG_SOURCE_PRESERVED };
+enum mg_cookie_mode { MG_COOKIE_OFF, MG_COOKIE_REQUIRED };
+/* When the converter's own SYN towards the server carries MP_CAPABLE (RFC 8803 section 7.5). */
+enum mg_server_mptcp { MG_SERVER_MPTCP_NEVER, MG_SERVER_MPTCP_REQUESTED, MG_SERVER_MPTCP_ALWAYS };
+
+struct mg_config_interface {
+	char name[IFNAMSIZ];
+	enum mg_role role;
+	enum mg_xdp_want xdp;
+};
+
+struct mg_config_converter {
+	struct mg_ep *listen;
+	size_t n_listen;
+	enum mg_source source;		   /* shared */
+	enum mg_cookie_mode cookie;	   /* off */
+	uint32_t cookie_rotate_s;	   /* 3600; two epochs are valid */
+	char *cookie_key_file;		   /* NULL: a random key at every start */
+	enum mg_server_mptcp server_mptcp; /* requested */
+	uint32_t connect_timeout_ms;	   /* 5000 */
+	uint32_t greet_timeout_ms;	   /* 5000 */
+	uint32_t idle_timeout_s;	   /* 7440: RFC 5382 REQ-5 */
+	uint32_t half_open_timeout_s;	   /* 240: RFC 5382 REQ-5, one direction closed */
+	uint32_t pending_per_client;	   /* 256 */
+	uint32_t max_sessions;		   /* 65536 over all workers; above it error 64 */
+	uint32_t retry_after_s;		   /* 30: the delay told with errors 64 and 65 */
+	uint32_t fastopen_queue;	   /* 4096 pending SYNs with data per listener */
+};
+
+struct mg_config_destinations {
+	struct mg_prefix *allow;
+	size_t n_allow; /* 0: everything that is not denied */
+	struct mg_prefix *deny;
+	size_t n_deny;
+};
+
+struct mg_config {
+	char *node;
+	char *runtime_dir; /* /run/mpgate */
+	char *bpffs;	   /* /sys/fs/bpf/mpgate */
+	uint32_t workers;  /* 0: one per CPU */
+	struct mg_config_interface *interfaces;
+	size_t n_interfaces;
+	struct mg_config_converter converter;
+	struct mg_config_destinations destinations;
+	uint32_t drain_timeout_s; /* 30 */
+	struct mg_tree *tree; /* where each key stood, for findings; NULL if there was no file */
+};
+
+/* Findings are written to `errors`, a line each, ended by a newline. */
+/* 0 with *out owned by the caller; -EINVAL after findings; -errno if the file cannot be read. */
+int mg_config_load(struct mg_config **out, const char *path, FILE *errors);
+/* The same from memory; `name` stands for the file in findings. */
+int mg_config_parse(struct mg_config **out, const char *name, const char *text, size_t len,
+		    FILE *errors);
+/* Against this host and network namespace: 0 or -EINVAL. */
+int mg_config_check_host(const struct mg_config *c, FILE *errors);
+int mg_config_print(const struct mg_config *c, FILE *out);
+#define MG_CONFIG_COOKIE_KEY_BYTES 16
+/* The key in cookie_key_file, raw or as hex digits. 0; -ENOENT if there is none to read; -EINVAL
+ * for a file that holds no key; -errno. */
+int mg_config_cookie_key(const struct mg_config *c, uint8_t key[MG_CONFIG_COOKIE_KEY_BYTES]);
+
+/* A reload: names on `errors`, a line each, the keys that differ and cannot change live; 0 if none,
+ * else -EBUSY. */
+int mg_config_check_reload(const struct mg_config *running, const struct mg_config *next,
+			   FILE *errors);
+void mg_config_free(struct mg_config *c);
+
+#endif

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "config/schema.h"
+
+#include <string.h>
+
+const cyaml_strval_t mg_role_names[2] = {
+	{ "access", MG_ROLE_ACCESS },
+	{ "core", MG_ROLE_CORE },
+};
+const cyaml_strval_t mg_xdp_names[4] = {
+	{ "auto", MG_XDP_AUTO },
+	{ "native", MG_XDP_NATIVE },
+	{ "generic", MG_XDP_GENERIC },
+	{ "off", MG_XDP_OFF },
+};
+const cyaml_strval_t mg_source_names[2] = {
+	{ "shared", MG_SOURCE_SHARED },
+	{ "preserved", MG_SOURCE_PRESERVED },
+};
+const cyaml_strval_t mg_cookie_names[2] = {
+	{ "off", MG_COOKIE_OFF },
+	{ "required", MG_COOKIE_REQUIRED },
+};
+const cyaml_strval_t mg_server_mptcp_names[3] = {
+	{ "never", MG_SERVER_MPTCP_NEVER },
+	{ "requested", MG_SERVER_MPTCP_REQUESTED },
+	{ "always", MG_SERVER_MPTCP_ALWAYS },
+};
+
+#define OPTIONAL CYAML_FLAG_OPTIONAL
+#define STRICT	 (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
+
+#define TEXT(key, def, longest, live) \
+	CYAML_FIELD_STRING_PTR(#key, OPTIONAL, SHAPE, to.key, 0, longest),
+#define NUMBER(key, def, min, max, live) CYAML_FIELD_UINT(#key, OPTIONAL, SHAPE, to.key),
+#define NAME(key, def, names, live) \
+	CYAML_FIELD_ENUM(#key, STRICT, SHAPE, to.key, names, CYAML_ARRAY_LEN(names)),
+
+static const cyaml_schema_value_t text_entry = {
+	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, 128),
+};
+
+static const cyaml_schema_field_t interface_fields[] = {
+	CYAML_FIELD_STRING("name", CYAML_FLAG_DEFAULT, struct mg_config_interface, name, 1),
+	CYAML_FIELD_ENUM("role", CYAML_FLAG_STRICT, struct mg_config_interface, role, mg_role_names,
+			 CYAML_ARRAY_LEN(mg_role_names)),
+	CYAML_FIELD_ENUM("xdp", STRICT, struct mg_config_interface, xdp, mg_xdp_names,
+			 CYAML_ARRAY_LEN(mg_xdp_names)),
+	CYAML_FIELD_END,
+};
+
+static const cyaml_schema_value_t interface_entry = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct mg_config_interface, interface_fields),
+};
+
+#define SHAPE struct mg_raw_converter
+static const cyaml_schema_field_t converter_fields[] = {
+	CYAML_FIELD_SEQUENCE_COUNT("listen", CYAML_FLAG_POINTER, SHAPE, listen, n_listen,
+				   &text_entry, 1, MG_CONFIG_MAX_LISTEN),
+	MG_CONFIG_CONVERTER_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
+};
+#undef SHAPE
+
+#define SHAPE struct mg_raw_destinations
+static const cyaml_schema_field_t destination_fields[] = {
+	CYAML_FIELD_SEQUENCE_COUNT("allow", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, allow, n_allow,
+				   &text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
+	CYAML_FIELD_SEQUENCE_COUNT("deny", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, deny, n_deny,
+				   &text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
+	CYAML_FIELD_END,
+};
+#undef SHAPE
+
+#define SHAPE struct mg_raw_config
+static const cyaml_schema_field_t top_fields[] = {
+	MG_CONFIG_TOP_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_SEQUENCE_COUNT(
+		"interfaces", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, to.interfaces, to.n_interfaces,
+		&interface_entry, 0, MG_CONFIG_MAX_INTERFACES),
+	CYAML_FIELD_MAPPING("converter", CYAML_FLAG_DEFAULT, SHAPE, converter, converter_fields),
+	CYAML_FIELD_MAPPING("destinations", OPTIONAL, SHAPE, destinations, destination_fields),
+	MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
+};
+#undef SHAPE
+
+const cyaml_schema_value_t mg_config_schema = {
+	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct mg_raw_config, top_fields),
+};
+
+#undef TEXT
+#undef NUMBER
+#undef NAME
+
+#define TEXT(key, def, longest, is_live)                     \
+	{ .path = SECTION #key,                              \
+	  .kind = MG_KEY_TEXT,                               \
+	  .offset = offsetof(struct mg_config, MEMBER(key)), \
+	  .text = def,                                       \
+	  .max = longest,                                    \
+	  .live = is_live },
+#define NUMBER(key, def, least, most, is_live)               \
+	{ .path = SECTION #key,                              \
+	  .kind = MG_KEY_NUMBER,                             \
+	  .offset = offsetof(struct mg_config, MEMBER(key)), \
+	  .number = def,                                     \
+	  .min = least,                                      \
+	  .max = most,                                       \
+	  .live = is_live },
+#define NAME(key, def, list, is_live)                        \
+	{ .path = SECTION #key,                              \
+	  .kind = MG_KEY_NAME,                               \
+	  .offset = offsetof(struct mg_config, MEMBER(key)), \
+	  .number = def,                                     \
+	  .names = list,                                     \
+	  .n_names = CYAML_ARRAY_LEN(list),                  \
+	  .live = is_live },
+
+const struct mg_key mg_keys[] = {
+#define SECTION	    ""
+#define MEMBER(key) key
+	MG_CONFIG_TOP_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
+#define SECTION	    "converter."
+#define MEMBER(key) converter.key
+		MG_CONFIG_CONVERTER_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
+#define SECTION	    ""
+#define MEMBER(key) key
+			MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
+};
+const size_t mg_keys_count = CYAML_ARRAY_LEN(mg_keys);
+
+const struct mg_key *mg_key_find(const char *path)
+{
+	for (size_t i = 0; i < mg_keys_count; i++) {
+		if (strcmp(mg_keys[i].path, path) == 0)
+			return &mg_keys[i];
+	}
+	return NULL;
+}
+
+/* Numbers and enums of this product are all 32 bits wide. */
+uint32_t mg_key_number(const struct mg_key *k, const struct mg_config *c)
+{
+	uint32_t value;
+
+	memcpy(&value, (const char *)c + k->offset, sizeof(value));
+	return value;
+}
+
+const char *mg_key_text(const struct mg_key *k, const struct mg_config *c)
+{
+	const char *value;
+
+	memcpy(&value, (const char *)c + k->offset, sizeof(value));
+	return value;
+}
+
+const char *mg_name_of(const cyaml_strval_t *names, size_t n, int64_t value)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (names[i].val == value)
+			return names[i].str;
+	}
+	return "?";
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the file may say: every scalar key once, with its kind, default, range and whether a reload
+ * may change it. libcyaml's tables, the defaults, the range check, print and the reload check all
+ * come from these lists. A new key is one line here, its member in config.h, a line in the man page
+ * and in the goldens.
+ */
+#ifndef MG_CONFIG_SCHEMA_H
+#define MG_CONFIG_SCHEMA_H
+
+#include <cyaml/cyaml.h>
+
+#include "config/config.h"
+#include "config/tree.h"
+
+#define MG_CONFIG_MAX_LISTEN	   64
+#define MG_CONFIG_MAX_INTERFACES   64
+#define MG_CONFIG_MAX_DESTINATIONS 4096 /* per list */
+
+/*
+ * T(key, default, longest in bytes, live)  text
+ * N(key, default, least, most, live)       number
+ * E(key, default, names, live)             one of the names
+ */
+#define MG_CONFIG_TOP_KEYS(T, N, E)                \
+	T(node, "", 63, false)                     \
+	T(runtime_dir, "/run/mpgate", 80, false)   \
+	T(bpffs, "/sys/fs/bpf/mpgate", 200, false) \
+	N(workers, 0, 0, 256, false)
+
+#define MG_CONFIG_CONVERTER_KEYS(T, N, E)                                       \
+	E(source, MG_SOURCE_SHARED, mg_source_names, false)                     \
+	E(cookie, MG_COOKIE_OFF, mg_cookie_names, true)                         \
+	N(cookie_rotate_s, 3600, 1, 2592000, true)                              \
+	T(cookie_key_file, "", 4095, false)                                     \
+	E(server_mptcp, MG_SERVER_MPTCP_REQUESTED, mg_server_mptcp_names, true) \
+	N(connect_timeout_ms, 5000, 1, 600000, true)                            \
+	N(greet_timeout_ms, 5000, 1, 600000, true)                              \
+	N(idle_timeout_s, 7440, 1, 2592000, true)                               \
+	N(half_open_timeout_s, 240, 1, 2592000, true)                           \
+	N(pending_per_client, 256, 1, 65535, true)                              \
+	N(max_sessions, 65536, 1, 1048576, true)                                \
+	N(retry_after_s, 30, 0, 255, true)                                      \
+	N(fastopen_queue, 4096, 1, 65535, false)
+
+#define MG_CONFIG_LAST_KEYS(T, N, E) N(drain_timeout_s, 30, 0, 86400, true)
+
+extern const cyaml_strval_t mg_role_names[2];
+extern const cyaml_strval_t mg_xdp_names[4];
+extern const cyaml_strval_t mg_source_names[2];
+extern const cyaml_strval_t mg_cookie_names[2];
+extern const cyaml_strval_t mg_server_mptcp_names[3];
+
+/* What libcyaml fills: the final shapes, but for the lists that are text in the file. */
+struct mg_raw_converter {
+	struct mg_config_converter to;
+	char **listen;
+	size_t n_listen;
+};
+
+struct mg_raw_destinations {
+	char **allow;
+	size_t n_allow;
+	char **deny;
+	size_t n_deny;
+};
+
+struct mg_raw_config {
+	struct mg_config to;
+	struct mg_raw_converter converter;
+	struct mg_raw_destinations destinations;
+};
+
+extern const cyaml_schema_value_t mg_config_schema; /* of a struct mg_raw_config pointer */
+
+enum mg_key_kind { MG_KEY_TEXT, MG_KEY_NUMBER, MG_KEY_NAME };
+
+struct mg_key {
+	const char *path;
+	enum mg_key_kind kind;
+	size_t offset;	   /* in struct mg_config */
+	const char *text;  /* default of a text */
+	uint32_t number;   /* default of the others */
+	uint32_t min, max; /* of a text: max is its length in bytes */
+	const cyaml_strval_t *names;
+	size_t n_names;
+	bool live;
+};
+
+extern const struct mg_key mg_keys[];
+extern const size_t mg_keys_count;
+
+const struct mg_key *mg_key_find(const char *path);
+/* The value of a number or a name, the text of a text (which may be NULL). */
+uint32_t mg_key_number(const struct mg_key *k, const struct mg_config *c);
+const char *mg_key_text(const struct mg_key *k, const struct mg_config *c);
+const char *mg_name_of(const cyaml_strval_t *names, size_t n, int64_t value);
+
+/* Unknown and missing keys, wrong kinds, values out of range: all of them. */
+void mg_schema_verify(struct mg_findings *f);
+
+/* Puts defaults where the file is silent. 0 or -ENOMEM. */
+int mg_config_defaults(struct mg_config *c, const struct mg_tree *t);
+/* Addresses from text, duplicates, contradictions: fills in the lists. 0, or -ENOMEM. */
+int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct mg_findings *f);
+void mg_config_check_values(const struct mg_config *c, struct mg_findings *f);
+
+#endif

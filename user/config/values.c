@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * From what libcyaml read to what the rooms use: defaults, addresses, and whatever can be said
+ * against the values without looking at the host.
+ */
+#include "config/schema.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int default_text(const struct mg_key *k, struct mg_config *c)
+{
+	const char *current = mg_key_text(k, c);
+	char *text = NULL;
+
+	if (current && *current)
+		return 0;
+	/* An empty text means the default, and no text at all where there is none. */
+	if (*k->text) {
+		text = strdup(k->text);
+		if (!text)
+			return -ENOMEM;
+	}
+	free((char *)current);
+	memcpy((char *)c + k->offset, &text, sizeof(text));
+	return 0;
+}
+
+static int default_node(struct mg_config *c)
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	if (c->node)
+		return 0;
+	if (gethostname(host, sizeof(host) - 1) || !*host)
+		strcpy(host, "localhost");
+	host[63] = '\0';
+	c->node = strdup(host);
+	return c->node ? 0 : -ENOMEM;
+}
+
+int mg_config_defaults(struct mg_config *c, const struct mg_tree *t)
+{
+	int err;
+
+	for (size_t i = 0; i < mg_keys_count; i++) {
+		const struct mg_key *k = &mg_keys[i];
+
+		if (k->kind == MG_KEY_TEXT) {
+			err = default_text(k, c);
+			if (err)
+				return err;
+		} else if (!mg_tree_find(t, k->path)) {
+			memcpy((char *)c + k->offset, &k->number, sizeof(k->number));
+		}
+	}
+	return default_node(c);
+}
+
+/* The items of one list, turned into records of `size` bytes by `parse`. */
+struct list {
+	const char *path;
+	char **items;
+	size_t n;
+	size_t size;
+	int (*parse)(void *record, const char *text);
+	const char *expected;
+};
+
+static int parse_ep(void *record, const char *text)
+{
+	return mg_ep_parse(record, text);
+}
+
+static int parse_prefix(void *record, const char *text)
+{
+	return mg_prefix_parse(record, text);
+}
+
+static int convert(void *records, size_t *n, const struct list *l, struct mg_findings *f)
+{
+	char quoted[MG_QUOTE_BYTES], path[64];
+	char *all = NULL;
+
+	if (l->n) {
+		all = calloc(l->n, l->size);
+		if (!all)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->parse(all + i * l->size, l->items[i]) == 0)
+			continue;
+		snprintf(path, sizeof(path), "%s[%zu]", l->path, i);
+		mg_finding_path(f, path, "is %s, expected %s", mg_quote(quoted, l->items[i]),
+				l->expected);
+	}
+	memcpy(records, &all, sizeof(all));
+	*n = l->n;
+	return 0;
+}
+
+int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct mg_findings *f)
+{
+	const char *prefix = "a prefix such as 192.0.2.0/24 or 2001:db8::/32";
+	struct list listen = { "converter.listen",
+			       raw->converter.listen,
+			       raw->converter.n_listen,
+			       sizeof(struct mg_ep),
+			       parse_ep,
+			       "ADDRESS:PORT or [ADDRESS]:PORT" };
+	struct list allow = { "destinations.allow",
+			      raw->destinations.allow,
+			      raw->destinations.n_allow,
+			      sizeof(struct mg_prefix),
+			      parse_prefix,
+			      prefix };
+	struct list deny = {
+		"destinations.deny",	  raw->destinations.deny, raw->destinations.n_deny,
+		sizeof(struct mg_prefix), parse_prefix,		  prefix
+	};
+	int err;
+
+	err = convert(&c->converter.listen, &c->converter.n_listen, &listen, f);
+	if (!err)
+		err = convert(&c->destinations.allow, &c->destinations.n_allow, &allow, f);
+	if (!err)
+		err = convert(&c->destinations.deny, &c->destinations.n_deny, &deny, f);
+	return err;
+}
+
+/* NULL if a converter can stand there. */
+static const char *listen_trouble(const struct in6_addr *ip)
+{
+	if (mg_ip_is_unspecified(ip))
+		return "is a wildcard, expected one of this host's addresses: the data plane and "
+		       "the clients need to know which";
+	if (mg_ip_is_multicast(ip) || mg_ip_is_broadcast(ip))
+		return "is not a unicast address, expected one of this host's addresses";
+	if (mg_ip_is_linklocal(ip) && !mg_ip_is_v4(ip))
+		return "is link-local, expected an address that means the same on every interface";
+	return NULL;
+}
+
+static void check_listen(const struct mg_config *c, struct mg_findings *f)
+{
+	const struct mg_ep *eps = c->converter.listen;
+	const char *trouble;
+	char path[64], text[MG_EP_STRLEN];
+
+	for (size_t i = 0; i < c->converter.n_listen; i++) {
+		/* One that did not parse has had its finding. */
+		if (!eps[i].port)
+			continue;
+		snprintf(path, sizeof(path), "converter.listen[%zu]", i);
+		trouble = listen_trouble(&eps[i].ip);
+		if (trouble)
+			mg_finding_path(f, path, "%s %s", mg_ep_format(text, &eps[i]), trouble);
+		for (size_t j = 0; j < i; j++) {
+			if (!mg_ep_equal(&eps[i], &eps[j]))
+				continue;
+			mg_finding_path(f, path,
+					"%s is already converter.listen[%zu], expected it once",
+					mg_ep_format(text, &eps[i]), j);
+			break;
+		}
+	}
+}
+
+static bool is_interface_name(const char *name)
+{
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return false;
+	for (; *name; name++) {
+		if (*name <= ' ' || *name > '~' || *name == '/' || *name == ':')
+			return false;
+	}
+	return true;
+}
+
+static void check_interfaces(const struct mg_config *c, struct mg_findings *f)
+{
+	char path[64], quoted[MG_QUOTE_BYTES];
+	bool core = false;
+
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		const struct mg_config_interface *at = &c->interfaces[i];
+
+		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
+		core |= at->role == MG_ROLE_CORE;
+		if (!is_interface_name(at->name))
+			mg_finding_path(f, path, "is %s, expected the name of an interface",
+					mg_quote(quoted, at->name));
+		for (size_t j = 0; j < i; j++) {
+			if (strcmp(at->name, c->interfaces[j].name) != 0)
+				continue;
+			mg_finding_path(f, path, "%s is already interfaces[%zu], expected it once",
+					mg_plain(quoted, at->name), j);
+			break;
+		}
+	}
+	if (c->converter.source == MG_SOURCE_PRESERVED && !core)
+		mg_finding_path(f, "converter.source",
+				"is preserved without an interface of role core, expected one: "
+				"replies to the clients' own addresses come in there");
+}
+
+static void check_absolute(const char *key, const char *path, struct mg_findings *f)
+{
+	char quoted[MG_QUOTE_BYTES];
+
+	if (path && *path != '/')
+		mg_finding_path(f, key, "is %s, expected an absolute path", mg_quote(quoted, path));
+}
+
+static void check_node(const char *node, struct mg_findings *f)
+{
+	char quoted[MG_QUOTE_BYTES];
+
+	for (const char *p = node; *p; p++) {
+		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
+		    (*p >= '0' && *p <= '9') || strchr("._-", *p))
+			continue;
+		mg_finding_path(f, "node", "is %s, expected letters, digits, '.', '_' and '-'",
+				mg_quote(quoted, node));
+		return;
+	}
+}
+
+void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
+{
+	check_node(c->node, f);
+	check_absolute("runtime_dir", c->runtime_dir, f);
+	check_absolute("bpffs", c->bpffs, f);
+	check_absolute("converter.cookie_key_file", c->converter.cookie_key_file, f);
+	check_interfaces(c, f);
+	check_listen(c, f);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The document against libcyaml's tables, finding by finding. libcyaml itself stops at the first,
+ * and tells a line only; an operator wants to see everything at once.
+ */
+#include "config/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LIST_BYTES 512
+
+static void verify_value(struct mg_findings *f, const struct mg_node *node,
+			 const cyaml_schema_value_t *s, unsigned int depth);
+
+static void append(char buf[LIST_BYTES], const char *word, const char *glue)
+{
+	size_t used = strlen(buf);
+
+	snprintf(buf + used, LIST_BYTES - used, "%s%s", used ? glue : "", word);
+}
+
+static const char *one_of(char buf[LIST_BYTES], const cyaml_schema_value_t *s)
+{
+	buf[0] = '\0';
+	for (uint32_t i = 0; i < s->enumeration.count; i++)
+		append(buf, s->enumeration.strings[i].str, " or ");
+	return buf;
+}
+
+static const char *keys_of(char buf[LIST_BYTES], const cyaml_schema_field_t *fields)
+{
+	buf[0] = '\0';
+	for (; fields->key; fields++)
+		append(buf, fields->key, ", ");
+	return buf;
+}
+
+static const char *kind_wanted(char buf[LIST_BYTES], const cyaml_schema_value_t *s)
+{
+	switch (s->type) {
+	case CYAML_MAPPING:
+		return "a mapping";
+	case CYAML_SEQUENCE:
+		return "a list";
+	case CYAML_ENUM:
+		return one_of(buf, s);
+	case CYAML_UINT:
+		return "a number";
+	default:
+		return "text";
+	}
+}
+
+static const char *kind_found(const struct mg_node *node)
+{
+	if (node->kind == MG_NODE_MAP)
+		return "is a mapping";
+	if (node->kind == MG_NODE_LIST)
+		return "is a list";
+	return *node->text ? "is a single value" : "is empty";
+}
+
+static bool right_kind(struct mg_findings *f, const struct mg_node *node,
+		       const cyaml_schema_value_t *s)
+{
+	enum mg_node_kind want = s->type == CYAML_MAPPING    ? MG_NODE_MAP
+				 : s->type == CYAML_SEQUENCE ? MG_NODE_LIST
+							     : MG_NODE_SCALAR;
+	char buf[LIST_BYTES];
+
+	if (node->kind == want)
+		return true;
+	mg_finding(f, node, "%s, expected %s", kind_found(node), kind_wanted(buf, s));
+	return false;
+}
+
+static void verify_mapping(struct mg_findings *f, const struct mg_node *node,
+			   const cyaml_schema_value_t *s, unsigned int depth)
+{
+	const struct mg_node *all = f->tree->nodes;
+	const cyaml_schema_field_t *field;
+	char buf[LIST_BYTES];
+
+	for (uint32_t i = node->first; i; i = all[i].next) {
+		for (field = s->mapping.fields; field->key; field++) {
+			if (strcmp(field->key, all[i].key) == 0)
+				break;
+		}
+		if (field->key)
+			verify_value(f, &all[i], &field->value, depth + 1);
+		else
+			mg_finding(f, &all[i], "unknown key, expected one of %s",
+				   keys_of(buf, s->mapping.fields));
+	}
+	for (field = s->mapping.fields; field->key; field++) {
+		char path[MG_TREE_PATH_BYTES + 64], above[MG_TREE_PATH_BYTES];
+
+		if ((field->value.flags & CYAML_FLAG_OPTIONAL) ||
+		    mg_tree_child(f->tree, node, field->key))
+			continue;
+		mg_tree_path(above, f->tree, node);
+		snprintf(path, sizeof(path), "%s%s%s", above, *above ? "." : "", field->key);
+		mg_finding_path(f, path, "is missing, expected %s",
+				kind_wanted(buf, &field->value));
+	}
+}
+
+static void verify_list(struct mg_findings *f, const struct mg_node *node,
+			const cyaml_schema_value_t *s, unsigned int depth)
+{
+	const struct mg_node *all = f->tree->nodes;
+	uint32_t n = 0;
+
+	for (uint32_t i = node->first; i; i = all[i].next) {
+		if (n++ < s->sequence.max)
+			verify_value(f, &all[i], s->sequence.entry, depth + 1);
+	}
+	if (n < s->sequence.min)
+		mg_finding(f, node, "has %u entries, expected at least %u", n, s->sequence.min);
+	if (n > s->sequence.max)
+		mg_finding(f, node, "has %u entries, expected at most %u", n, s->sequence.max);
+}
+
+static void verify_text(struct mg_findings *f, const struct mg_node *node,
+			const cyaml_schema_value_t *s)
+{
+	size_t len = strlen(node->text);
+
+	if (len < s->string.min)
+		mg_finding(f, node, "is empty, expected text");
+	else if (len > s->string.max)
+		mg_finding(f, node, "is %zu bytes long, expected at most %u", len, s->string.max);
+}
+
+static void verify_name(struct mg_findings *f, const struct mg_node *node,
+			const cyaml_schema_value_t *s)
+{
+	char buf[LIST_BYTES], quoted[MG_QUOTE_BYTES];
+
+	for (uint32_t i = 0; i < s->enumeration.count; i++) {
+		if (strcmp(s->enumeration.strings[i].str, node->text) == 0)
+			return;
+	}
+	mg_finding(f, node, "is %s, expected %s", mg_quote(quoted, node->text), one_of(buf, s));
+}
+
+/* Decimal digits only: libcyaml would take a leading 0 for octal, and a minus sign. */
+static void verify_number(struct mg_findings *f, const struct mg_node *node)
+{
+	char path[MG_TREE_PATH_BYTES], quoted[MG_QUOTE_BYTES];
+	const struct mg_key *k = mg_key_find(mg_tree_path(path, f->tree, node));
+	const char *digits = node->text + (*node->text == '-');
+	size_t len = strlen(digits);
+	unsigned long value;
+
+	if (!k)
+		return;
+	if (!len || strspn(digits, "0123456789") != len || (digits[0] == '0' && len > 1)) {
+		mg_finding(f, node, "is %s, expected a number from %u to %u",
+			   mg_quote(quoted, node->text), k->min, k->max);
+		return;
+	}
+	value = len > 10 ? (unsigned long)UINT32_MAX + 1 : strtoul(digits, NULL, 10);
+	if (*node->text == '-' || value < k->min || value > k->max)
+		mg_finding(f, node, "is %s, out of range, expected %u to %u",
+			   mg_plain(quoted, node->text), k->min, k->max);
+}
+
+static void verify_value(struct mg_findings *f, const struct mg_node *node,
+			 const cyaml_schema_value_t *s, unsigned int depth)
+{
+	/* The tables are shallower than that; it bounds the recursion whatever they become. */
+	if (depth > MG_TREE_MAX_DEPTH || !right_kind(f, node, s))
+		return;
+	switch (s->type) {
+	case CYAML_MAPPING:
+		verify_mapping(f, node, s, depth);
+		break;
+	case CYAML_SEQUENCE:
+		verify_list(f, node, s, depth);
+		break;
+	case CYAML_ENUM:
+		verify_name(f, node, s);
+		break;
+	case CYAML_UINT:
+		verify_number(f, node);
+		break;
+	default:
+		verify_text(f, node, s);
+	}
+}
+
+void mg_schema_verify(struct mg_findings *f)
+{
+	verify_value(f, &f->tree->nodes[0], &mg_config_schema, 0);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the files of mpgatectl share: the connection to the daemon, and what each command prints.
+ * Results come from a daemon that may be newer: keys that are missing show as "-" or 0, keys that
+ * are not known are passed over.
+ */
+#ifndef MG_CTL_CTL_H
+#define MG_CTL_CTL_H
+
+#include <jansson.h>
+
+#include "wire/control.h"
+
+#define MG_CTL_DEFAULT_SOCKET	"/run/mpgate/control.sock"
+#define MG_CTL_ANSWER_MAX_BYTES (256U * 1024 * 1024)
+#define MG_CTL_TIMEOUT_S	10
+
+/* A file descriptor, or -errno with a line for the user in `why`. */
+int mg_ctl_connect(const char *path, char *why, size_t why_size);
+/* 0 with *result to be decref'ed, or -errno with a line for the user in `why`. */
+int mg_ctl_ask(int fd, const struct mg_control_request *req, json_t **result, char *why,
+	       size_t why_size);
+
+/* Human output on stdout. */
+void mg_show_status(const json_t *result);
+void mg_show_sessions(const json_t *result);
+void mg_show_session(const json_t *result);
+void mg_show_counters(const json_t *result);
+void mg_show_config(const json_t *result);
+
+/* Redraws the sessions every second until q or a signal. 0, or -errno with a line in `why`. */
+int mg_top(int fd, char *why, size_t why_size);
+
+const char *mg_get_text(const json_t *object, const char *key);
+uint64_t mg_get_number(const json_t *object, const char *key);
+/* How a session's client speaks: "mptcp", "fallback" or "tcp". */
+const char *mg_session_mode(const json_t *session);
+
+#endif

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/ctl.h"
+
+#define EXIT_USAGE 2
+
+struct subcommand {
+	enum mg_command cmd;
+	const char *arg; /* as help shows it; NULL: none */
+	const char *what;
+	void (*show)(const json_t *result); /* NULL: `done` says it */
+	const char *done;
+};
+
+static const struct subcommand subcommands[] = {
+	{ MG_CMD_STATUS, NULL, "what runs, and how", mg_show_status, NULL },
+	{ MG_CMD_SESSIONS, NULL, "all sessions; live with --top", mg_show_sessions, NULL },
+	{ MG_CMD_SESSION, "ID", "one session, with its subflows", mg_show_session, NULL },
+	{ MG_CMD_COUNTERS, NULL, "everything that is counted", mg_show_counters, NULL },
+	{ MG_CMD_CONFIG, NULL, "the running configuration", mg_show_config, NULL },
+	{ MG_CMD_DRAIN, NULL, "take no new sessions, end when the last is over", NULL, "draining" },
+	{ MG_CMD_CLOSE, "ID", "reset one session", NULL, "closed" },
+	{ MG_CMD_LOG_LEVEL, "LEVEL", "error, warning, info or debug", NULL, "log level set" },
+};
+
+#define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
+
+struct options {
+	const char *socket;
+	bool json;
+	bool top;
+	const struct subcommand *sub;
+	const char *arg;
+	struct mg_control_request req;
+};
+
+/* The library looks for it by name. */
+__attribute__((visibility("default"))) const char *argp_program_version = "mpgatectl " MG_VERSION;
+
+static const struct argp_option option_table[] = {
+	{ "socket", 's', "PATH", 0, "control socket (" MG_CTL_DEFAULT_SOCKET ")", 0 },
+	{ "json", 'j', NULL, 0, "print the daemon's JSON", 0 },
+	{ "top", 't', NULL, 0, "with sessions: redraw every second, busiest first; q quits", 0 },
+	{ 0 },
+};
+
+static const struct subcommand *find_subcommand(const char *name)
+{
+	for (size_t i = 0; i < N_SUBCOMMANDS; i++) {
+		if (strcmp(mg_command_name(subcommands[i].cmd), name) == 0)
+			return &subcommands[i];
+	}
+	return NULL;
+}
+
+static int parse_id(uint64_t *id, const char *text)
+{
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	*id = strtoull(text, &end, 10);
+	return errno || *end || *id < 1 || *id > INT64_MAX ? -EINVAL : 0;
+}
+
+static void parse_argument(struct argp_state *state, struct options *o)
+{
+	const char *name = mg_command_name(o->sub->cmd);
+
+	o->req.cmd = o->sub->cmd;
+	if (!o->sub->arg)
+		return;
+	if (!o->arg)
+		argp_error(state, "%s needs %s", name, o->sub->arg);
+	else if (strcmp(o->sub->arg, "ID") == 0 && parse_id(&o->req.id, o->arg))
+		argp_error(state, "%s needs the number of a session, not \"%s\"", name, o->arg);
+	else if (strcmp(o->sub->arg, "LEVEL") == 0 && mg_log_level_parse(&o->req.level, o->arg))
+		argp_error(state, "%s needs error, warning, info or debug, not \"%s\"", name,
+			   o->arg);
+}
+
+static void check_combination(struct argp_state *state, struct options *o)
+{
+	if (!o->sub) {
+		argp_error(state, "which command?");
+		return;
+	}
+	if (o->top && o->sub->cmd != MG_CMD_SESSIONS)
+		argp_error(state, "--top goes with sessions only");
+	if (o->top && o->json)
+		argp_error(state, "--top and --json do not go together");
+	parse_argument(state, o);
+}
+
+static error_t on_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+
+	switch (key) {
+	case 's':
+		o->socket = arg;
+		return 0;
+	case 'j':
+		o->json = true;
+		return 0;
+	case 't':
+		o->top = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (!o->sub) {
+			o->sub = find_subcommand(arg);
+			if (!o->sub)
+				argp_error(state, "unknown command \"%s\"", arg);
+		} else if (o->sub->arg && !o->arg) {
+			o->arg = arg;
+		} else {
+			argp_error(state, "%s does not take \"%s\"", mg_command_name(o->sub->cmd),
+				   arg);
+		}
+		return 0;
+	case ARGP_KEY_END:
+		check_combination(state, o);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* The list of commands, between the first line of help and the options. */
+static char *add_commands(int key, const char *text, void *input)
+{
+	char *all = NULL;
+	size_t len;
+	FILE *f;
+
+	(void)input;
+	if (key != ARGP_KEY_HELP_PRE_DOC)
+		return (char *)text;
+	f = open_memstream(&all, &len);
+	if (!f)
+		return (char *)text;
+	fprintf(f, "%s\n\nCommands:\n", text);
+	for (size_t i = 0; i < N_SUBCOMMANDS; i++) {
+		const struct subcommand *s = &subcommands[i];
+		const char *name = mg_command_name(s->cmd), *arg = s->arg ? s->arg : "";
+
+		fprintf(f, "  %s %-*s%s\n", name, (int)(17 - strlen(name)), arg, s->what);
+	}
+	fputs("\nOptions:", f);
+	return fclose(f) == 0 ? all : (char *)text;
+}
+
+static const struct argp argp = {
+	.options = option_table,
+	.parser = on_option,
+	.args_doc = "COMMAND [ID|LEVEL]",
+	.doc = "Ask a running mpgated, and tell it what to do.",
+	.help_filter = add_commands,
+};
+
+static void show(const struct options *o, const json_t *result)
+{
+	if (o->json) {
+		json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		putchar('\n');
+	} else if (o->sub->show) {
+		o->sub->show(result);
+	} else if (o->arg) {
+		printf("%s: %s\n", o->sub->done, o->arg);
+	} else {
+		puts(o->sub->done);
+	}
+}
+
+static int run(const struct options *o, char *why, size_t why_size)
+{
+	json_t *result;
+	int fd, err;
+
+	fd = mg_ctl_connect(o->socket, why, why_size);
+	if (fd < 0)
+		return fd;
+	if (o->top) {
+		err = mg_top(fd, why, why_size);
+	} else {
+		err = mg_ctl_ask(fd, &o->req, &result, why, why_size);
+		if (!err)
+			show(o, result);
+		json_decref(result);
+	}
+	close(fd);
+	if (!err && !o->top && (fflush(stdout) || ferror(stdout))) {
+		err = -errno;
+		snprintf(why, why_size, "cannot write: %s", strerror(-err));
+	}
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .socket = MG_CTL_DEFAULT_SOCKET };
+	char why[512] = "";
+
+	argp_err_exit_status = EXIT_USAGE;
+	/* Messages begin with the name alone, wherever the program lies. */
+	if (argc > 0)
+		argv[0] = program_invocation_short_name;
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	if (run(&o, why, sizeof(why))) {
+		fprintf(stderr, "mpgatectl: %s\n", why);
+		return EXIT_FAILURE;
+	}
+	return EXIT_SUCCESS;
+}

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/control.h"
+#include "sys/caps.h"
+#include "sys/claim.h"
+#include "sys/rtnl.h"
+#include "sys/sock.h"
+#include "sys/sysctl.h"
+
+#define DRAIN_LOOK_MS 20
+/* Two sockets a session, and some. */
+#define DESCRIPTORS_SPARE 1024
+
+static void signal_ready(struct mg_io *io, uint32_t events)
+{
+	struct mg_daemon *d = mg_container_of(io, struct mg_daemon, signal_io);
+	struct signalfd_siginfo info;
+
+	(void)events;
+	while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			mg_daemon_reload(d);
+		else
+			mg_daemon_drain(d);
+	}
+}
+
+static bool ours(void *ctx, const struct mg_ep *local)
+{
+	const struct mg_config_converter *c = &((struct mg_daemon *)ctx)->config->converter;
+
+	for (size_t i = 0; i < c->n_listen; i++) {
+		if (mg_ep_equal(&c->listen[i], local))
+			return true;
+	}
+	return false;
+}
+
+static void path_event(void *ctx, const struct mg_pm_event *ev)
+{
+	struct mg_daemon *d = ctx;
+
+	if (ev->kind == MG_PM_LOST)
+		mg_warn("path events were lost: backup flags are unknown until they change");
+	mg_tokens_event(&d->tokens, ev, ours, d);
+}
+
+static void pm_ready(struct mg_io *io, uint32_t events)
+{
+	struct mg_daemon *d = mg_container_of(io, struct mg_daemon, pm_io);
+
+	(void)events;
+	mg_pm_read(d->pm, path_event, d);
+}
+
+static void syn_seen(void *ctx, const struct mg_dp_syn *syn)
+{
+	struct mg_daemon *d = ctx;
+
+	if (syn->mp_capable)
+		mg_offers_note(&d->proxy.offers, &syn->client);
+}
+
+static void dp_ready(struct mg_io *io, uint32_t events)
+{
+	struct mg_daemon *d = mg_container_of(io, struct mg_daemon, dp_io);
+
+	(void)events;
+	mg_dp_events_poll(d->dp, syn_seen, d);
+}
+
+static void addresses_changed(struct mg_io *io, uint32_t events)
+{
+	struct mg_daemon *d = mg_container_of(io, struct mg_daemon, address_io);
+
+	(void)events;
+	if (!mg_rtnl_watch_drain(io->fd))
+		return;
+	mg_dp_look(d->dp);
+	mg_daemon_apply(d);
+}
+
+static void cookie_epoch(struct mg_timer *t)
+{
+	mg_daemon_apply(mg_container_of(t, struct mg_daemon, cookie_timer));
+}
+
+static void drain_look(struct mg_timer *t)
+{
+	struct mg_daemon *d = mg_container_of(t, struct mg_daemon, drain_timer);
+	uint64_t left = atomic_load(&d->proxy.sessions);
+
+	if (left && d->loop.now_ms < d->drain_deadline_ms) {
+		mg_timer_arm(&d->loop.timers, t, d->loop.now_ms + DRAIN_LOOK_MS);
+		return;
+	}
+	if (left)
+		mg_warn("drain: %llu sessions are cut off after drain_timeout_s",
+			(unsigned long long)left);
+	d->loop.stop = true;
+}
+
+void mg_daemon_drain(struct mg_daemon *d)
+{
+	if (d->state == MG_DAEMON_DRAINING) {
+		d->loop.stop = true;
+		return;
+	}
+	d->state = MG_DAEMON_DRAINING;
+	sd_notify(0, "STOPPING=1\nSTATUS=Draining");
+	mg_info("draining: no new sessions, %llu to finish within %u s",
+		(unsigned long long)atomic_load(&d->proxy.sessions), d->config->drain_timeout_s);
+	mg_daemon_apply(d);
+	d->drain_deadline_ms = mg_clock_ms() + d->config->drain_timeout_s * 1000ULL;
+	mg_timer_arm(&d->loop.timers, &d->drain_timer, 0);
+}
+
+/* Findings come as lines of text; each becomes a line of the log. */
+static void log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		mg_error("%s", line);
+}
+
+static int load_next(struct mg_daemon *d, struct mg_config **next)
+{
+	char *findings = NULL;
+	size_t len = 0;
+	FILE *errors = open_memstream(&findings, &len);
+	int err;
+
+	if (!errors)
+		return -ENOMEM;
+	err = mg_config_load(next, d->config_path, errors);
+	if (!err)
+		err = mg_config_check_host(*next, errors);
+	if (!err)
+		err = mg_config_check_reload(d->config, *next, errors);
+	fclose(errors);
+	log_lines(findings);
+	free(findings);
+	if (err) {
+		mg_config_free(*next);
+		*next = NULL;
+	}
+	return err;
+}
+
+void mg_daemon_reload(struct mg_daemon *d)
+{
+	struct mg_config *next = NULL, *last = d->config;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)mg_clock_ms() * 1000);
+	if (load_next(d, &next)) {
+		mg_error("reload: %s changes nothing, the running configuration stays",
+			 d->config_path);
+	} else {
+		d->config = next;
+		if (mg_daemon_apply(d)) {
+			d->config = last;
+			last = next;
+		} else {
+			mg_info("reload: %s is in force", d->config_path);
+		}
+		mg_config_free(last);
+	}
+	sd_notify(0, "READY=1");
+}
+
+static int raise_descriptors(const struct mg_config *c)
+{
+	rlim_t want = (rlim_t)c->converter.max_sessions * 2 + DESCRIPTORS_SPARE;
+	struct rlimit now, next;
+
+	if (getrlimit(RLIMIT_NOFILE, &now))
+		return -errno;
+	next.rlim_cur = now.rlim_cur > want ? now.rlim_cur : want;
+	next.rlim_max = now.rlim_max > want ? now.rlim_max : want;
+	if (!setrlimit(RLIMIT_NOFILE, &next))
+		return 0;
+	next.rlim_cur = next.rlim_max = now.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &next);
+	mg_warn("descriptors: %llu may be open, converter.max_sessions %u wants %llu",
+		(unsigned long long)now.rlim_max, c->converter.max_sessions,
+		(unsigned long long)want);
+	return 0;
+}
+
+static int watch(struct mg_daemon *d, struct mg_io *io, int fd,
+		 void (*fn)(struct mg_io *io, uint32_t events))
+{
+	*io = (struct mg_io){ .fd = fd, .ready = fn };
+	return mg_loop_add(&d->loop, io, EPOLLIN);
+}
+
+static int start_signals(struct mg_daemon *d)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	/* Before any thread starts, so that all inherit it. */
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return fd < 0 ? -errno : watch(d, &d->signal_io, fd, signal_ready);
+}
+
+static int start_dp(struct mg_daemon *d)
+{
+	const struct mg_dp_interface *ifs;
+	size_t n;
+	int err = mg_dp_open(&d->dp, d->config);
+
+	if (err)
+		return err;
+	n = mg_dp_interfaces(d->dp, &ifs);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(ifs[i].xdp_mode, "off") != 0)
+			d->features.have[MG_FEATURE_XDP] = true;
+		if (strstr(ifs[i].xdp_mode, "dispatcher"))
+			d->features.have[MG_FEATURE_XDP_DISPATCHER] = true;
+	}
+	d->features.have[MG_FEATURE_SYNACK_OPTIONS] = mg_dp_has_synack(d->dp);
+	return watch(d, &d->dp_io, mg_dp_events_fd(d->dp), dp_ready);
+}
+
+static int start_path_events(struct mg_daemon *d)
+{
+	int err = mg_tokens_init(&d->tokens);
+
+	if (err)
+		return err;
+	err = mg_pm_open(&d->pm);
+	d->features.have[MG_FEATURE_PATH_EVENTS] = !err;
+	return err ? 0 : watch(d, &d->pm_io, mg_pm_fd(d->pm), pm_ready);
+}
+
+static void stop_rules(struct mg_daemon *d)
+{
+	if (d->rules_claim < 0)
+		return;
+	mg_rtnl_del_local_rules(MG_DP_MARK);
+	close(d->rules_claim);
+	d->rules_claim = -1;
+}
+
+static int start_rules(struct mg_daemon *d)
+{
+	bool wanted = d->config->converter.source == MG_SOURCE_PRESERVED;
+	pid_t owner;
+
+	d->rules_claim = mg_claim_rules(&owner);
+	if (wanted && d->rules_claim < 0) {
+		mg_error("converter.source: preserved is in use in this network namespace by "
+			 "mpgated, pid %d: %s",
+			 owner, strerror(-d->rules_claim));
+		return d->rules_claim;
+	}
+	if (wanted)
+		return mg_rtnl_add_local_rules(MG_DP_MARK);
+	/* Nobody living uses them: what is there, a killed daemon left. */
+	stop_rules(d);
+	return 0;
+}
+
+/* What needs all privileges. */
+static int start_kernel_side(struct mg_daemon *d)
+{
+	int err = mg_sysctl_prepare();
+
+	if (!err)
+		err = raise_descriptors(d->config);
+	mg_sock_keep_reserve();
+	if (!err)
+		err = start_dp(d);
+	if (!err)
+		err = start_rules(d);
+	if (!err)
+		err = start_path_events(d);
+	if (err)
+		return err;
+	mg_probe_sockets(&d->features);
+	mg_features_log(&d->features);
+	err = mg_caps_drop(mg_dp_extra_caps(d->dp));
+	if (err)
+		mg_error("privileges: cannot drop them: %s", strerror(-err));
+	return err;
+}
+
+static int start_proxy(struct mg_daemon *d)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned int n =
+		d->config->workers ? d->config->workers : (unsigned int)(cpus < 1 ? 1 : cpus);
+	int err = mg_daemon_load_cookie_key(d);
+
+	if (!err)
+		err = mg_daemon_apply(d);
+	if (!err)
+		err = mg_proxy_start(&d->proxy, d->dp, n, d->policy);
+	d->proxy_running = !err;
+	if (!err)
+		err = mg_dp_set_converters(d->dp, d->config->converter.listen,
+					   d->config->converter.n_listen);
+	return err;
+}
+
+int mg_daemon_start(struct mg_daemon *d)
+{
+	int err, fd;
+
+	d->started_ms = mg_clock_ms();
+	d->rules_claim = d->lock_fd = d->address_io.fd = d->signal_io.fd = -1;
+	d->cookie_timer.fire = cookie_epoch;
+	d->drain_timer.fire = drain_look;
+	err = mg_loop_init(&d->loop, NULL, NULL);
+	if (err)
+		return err;
+	d->loop_ready = true;
+	err = start_signals(d);
+	if (err)
+		return err;
+	d->lock_fd = mg_runtime_lock(d->config->runtime_dir);
+	if (d->lock_fd < 0)
+		return d->lock_fd;
+	err = start_kernel_side(d);
+	if (err)
+		return err;
+	fd = mg_rtnl_watch_own();
+	err = fd < 0 ? fd : watch(d, &d->address_io, fd, addresses_changed);
+	if (!err)
+		err = start_proxy(d);
+	if (!err)
+		err = mg_control_open(&d->control, d);
+	if (err)
+		return err;
+	d->state = MG_DAEMON_RUNNING;
+	mg_info("mpgated " MG_VERSION " runs as %s with %u workers", d->config->node,
+		d->proxy.n_workers);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+void mg_daemon_run(struct mg_daemon *d)
+{
+	mg_loop_run(&d->loop);
+}
+
+void mg_daemon_stop(struct mg_daemon *d)
+{
+	mg_control_close(d->control);
+	if (d->proxy_running)
+		mg_proxy_stop(&d->proxy);
+	mg_pm_close(d->pm);
+	mg_tokens_free(&d->tokens);
+	stop_rules(d);
+	mg_dp_close(d->dp);
+	if (d->address_io.fd >= 0)
+		close(d->address_io.fd);
+	if (d->signal_io.fd >= 0)
+		close(d->signal_io.fd);
+	if (d->lock_fd >= 0)
+		mg_runtime_unlock(d->config->runtime_dir, d->lock_fd);
+	if (d->loop_ready)
+		mg_loop_free(&d->loop);
+	free(d->policy);
+	mg_rtnl_own_free(&d->own);
+}

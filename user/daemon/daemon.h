@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * mpgated as a whole. main.c starts it, room by room, and takes it down in the opposite order;
+ * everything here runs on the main thread, whose loop also serves the control socket and the
+ * kernel's events.
+ */
+#ifndef MG_DAEMON_DAEMON_H
+#define MG_DAEMON_DAEMON_H
+
+#include "config/config.h"
+#include "proxy/proxy.h"
+#include "proxy/tokens.h"
+#include "sys/dp.h"
+#include "sys/pm.h"
+#include "sys/probe.h"
+#include "sys/rtnl.h"
+
+struct mg_control;
+
+#define MG_DAEMON_STATES(X) X(STARTING, starting) X(RUNNING, running) X(DRAINING, draining)
+
+enum mg_daemon_state {
+#define X(sym, name) MG_DAEMON_##sym,
+	MG_DAEMON_STATES(X)
+#undef X
+};
+
+struct mg_daemon {
+	const char *config_path;
+	struct mg_config *config;
+	enum mg_daemon_state state;
+	uint64_t started_ms;
+	struct mg_features features;
+	struct mg_loop loop;
+	bool loop_ready;
+
+	int lock_fd; /* of runtime_dir */
+	struct mg_dp *dp;
+	int rules_claim; /* of the routing rules of preserved sources; -1 without them */
+	struct mg_proxy proxy;
+	bool proxy_running;
+	struct mg_policy *policy; /* in force */
+	struct mg_rtnl_own own;	  /* of the policy */
+	uint8_t cookie_master[16];
+	struct mg_control *control;
+	struct mg_pm *pm;
+	struct mg_tokens tokens;
+
+	struct mg_io signal_io, pm_io, dp_io, address_io;
+	struct mg_timer cookie_timer, drain_timer;
+	uint64_t drain_deadline_ms;
+};
+
+/* daemon.c. 0 or -errno; the error is logged. */
+int mg_daemon_start(struct mg_daemon *d);
+/* Until a signal or a request ended it. */
+void mg_daemon_run(struct mg_daemon *d);
+/* Whatever start did, also when it failed half way. */
+void mg_daemon_stop(struct mg_daemon *d);
+
+/* No new sessions; the daemon ends when the last one did, or drain_timeout_s is over. Asked a
+ * second time, it ends at once. */
+void mg_daemon_drain(struct mg_daemon *d);
+/* Takes the configuration file again; what is wrong with it is logged, and changes nothing. */
+void mg_daemon_reload(struct mg_daemon *d);
+
+/* apply.c: makes a policy of config, addresses, cookie keys and state, and puts it in force. */
+int mg_daemon_apply(struct mg_daemon *d);
+/* Reads cookie_key_file, or makes a key of its own. */
+int mg_daemon_load_cookie_key(struct mg_daemon *d);
+
+/* runtime.c: the runtime directory, and that only one daemon uses it. */
+int mg_runtime_lock(const char *dir);
+void mg_runtime_unlock(const char *dir, int lock_fd);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the control protocol tells, as JSON. New references, NULL without memory. The shapes are
+ * those of mpgatectl(8).
+ */
+#ifndef MG_DAEMON_REPORT_H
+#define MG_DAEMON_REPORT_H
+
+#include <jansson.h>
+
+#include "daemon/daemon.h"
+
+json_t *mg_report_status(struct mg_daemon *d);
+json_t *mg_report_sessions(struct mg_daemon *d);
+/* NULL with *err = -ENOENT for an unknown id. */
+json_t *mg_report_session(struct mg_daemon *d, uint64_t id, int *err);
+json_t *mg_report_counters(struct mg_daemon *d);
+/* The running configuration as YAML, a string. */
+json_t *mg_report_config(struct mg_daemon *d);
+
+#endif

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proxy/proxy.h"
+#include "sys/sock.h"
+
+/* So many at a time, then the sessions get their turn. */
+#define ACCEPTS_MAX 64
+
+/* Nothing can be accepted, and asking again at once would be all this thread does. */
+#define REST_MS 100
+
+static void listen_again(struct mg_timer *t)
+{
+	struct mg_listener *l = mg_container_of(t, struct mg_listener, rest);
+
+	mg_loop_add(&l->worker->loop, &l->io, EPOLLIN);
+}
+
+static void rest(struct mg_listener *l)
+{
+	struct mg_loop *loop = &l->worker->loop;
+
+	if (!mg_timer_arm(&loop->timers, &l->rest, loop->now_ms + REST_MS))
+		mg_loop_remove(loop, &l->io);
+}
+
+/* Out of descriptors: use the spare one to take the client off the queue and turn it away, or it
+ * would wake us for ever. */
+static void turn_away(struct mg_listener *l)
+{
+	struct mg_worker *w = l->worker;
+	struct mg_ep client;
+	bool mptcp;
+	int fd;
+
+	/* Another thread may have been quicker the last time. */
+	if (w->spare_fd < 0)
+		w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (w->spare_fd < 0) {
+		rest(l);
+		return;
+	}
+	close(w->spare_fd);
+	fd = mg_sock_accept(l->io.fd, &client, &mptcp);
+	if (fd >= 0) {
+		mg_sock_abort(fd);
+		w->stats.accepted++;
+		mg_account_turned_away(w);
+	}
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void accept_ready(struct mg_io *io, uint32_t events)
+{
+	struct mg_listener *l = mg_container_of(io, struct mg_listener, io);
+
+	(void)events;
+	for (int i = 0; i < ACCEPTS_MAX; i++) {
+		struct mg_ep client;
+		bool mptcp;
+		int fd = mg_sock_accept(io->fd, &client, &mptcp);
+
+		if (fd == -EMFILE || fd == -ENFILE) {
+			turn_away(l);
+			return;
+		}
+		if (fd == -ENOBUFS || fd == -ENOMEM) {
+			rest(l);
+			return;
+		}
+		if (fd == -EAGAIN)
+			return;
+		if (fd < 0)
+			continue; /* that client is gone already */
+		l->worker->stats.accepted++;
+		if (mg_sock_in_reserve(fd)) {
+			mg_sock_abort(fd);
+			mg_account_turned_away(l->worker);
+			continue;
+		}
+		mg_session_open(l->worker, fd, &client, &l->ep, mptcp);
+	}
+}
+
+int mg_listen_open(struct mg_worker *w)
+{
+	const struct mg_config_converter *c = &w->policy->config->converter;
+
+	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	w->listeners = calloc(c->n_listen ? c->n_listen : 1, sizeof(*w->listeners));
+	if (!w->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < c->n_listen; i++) {
+		struct mg_listener *l = &w->listeners[i];
+		char text[MG_EP_STRLEN];
+		bool mptcp;
+		int err;
+
+		l->worker = w;
+		l->ep = c->listen[i];
+		l->io.ready = accept_ready;
+		l->rest.fire = listen_again;
+		l->io.fd = mg_sock_listen(&l->ep, (int)c->fastopen_queue, &mptcp);
+		err = l->io.fd;
+		if (err >= 0) {
+			w->n_listeners++;
+			err = mg_loop_add(&w->loop, &l->io, EPOLLIN);
+		}
+		if (err < 0) {
+			mg_error("converter.listen: cannot listen on %s: %s",
+				 mg_ep_format(text, &l->ep), strerror(-err));
+			mg_listen_close(w);
+			return err;
+		}
+		if (!mptcp && w->index == 0)
+			mg_warn("converter.listen: %s takes plain TCP only: no MPTCP in this "
+				"kernel",
+				mg_ep_format(text, &l->ep));
+	}
+	return 0;
+}
+
+void mg_listen_close(struct mg_worker *w)
+{
+	for (size_t i = 0; i < w->n_listeners; i++) {
+		mg_timer_disarm(&w->loop.timers, &w->listeners[i].rest);
+		close(w->listeners[i].io.fd);
+	}
+	free(w->listeners);
+	w->listeners = NULL;
+	w->n_listeners = 0;
+	if (w->spare_fd >= 0)
+		close(w->spare_fd);
+	w->spare_fd = -1;
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "proxy/policy.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/convert.h"
+
+int mg_policy_compare_ip(const void *a, const void *b)
+{
+	return memcmp(a, b, sizeof(struct in6_addr));
+}
+
+static bool listed(const struct mg_prefix *list, size_t n, const struct in6_addr *ip)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (mg_prefix_contains(&list[i], ip))
+			return true;
+	}
+	return false;
+}
+
+enum mg_destination mg_policy_destination(const struct mg_policy *p, const struct mg_ep *peer)
+{
+	const struct mg_config_destinations *d = &p->config->destinations;
+	const struct in6_addr *ip = &peer->ip;
+
+	if (mg_convert_peer_malformed(peer))
+		return MG_DESTINATION_MALFORMED;
+	/* A link-local address means nothing without its link. */
+	if (mg_ip_is_linklocal(ip) ||
+	    (p->n_own && bsearch(ip, p->own, p->n_own, sizeof(*ip), mg_policy_compare_ip)) ||
+	    listed(p->own_nets, p->n_own_nets, ip) || listed(d->deny, d->n_deny, ip) ||
+	    (d->n_allow && !listed(d->allow, d->n_allow, ip)))
+		return MG_DESTINATION_DENIED;
+	return MG_DESTINATION_OK;
+}
+
+size_t mg_policy_supported(const struct mg_policy *p, uint8_t kinds[MG_POLICY_KINDS_MAX])
+{
+	size_t n = 0;
+
+	/* A converter that speaks MPTCP must advertise it. */
+	kinds[n++] = 30;
+	if (p->sack)
+		kinds[n++] = 4;
+	if (p->timestamps)
+		kinds[n++] = 8;
+	return n;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a worker needs to judge a request, in one unchanging record. Whatever changes live (a
+ * reload, new cookie keys, a new local address, draining) makes a new record that replaces the old
+ * one in all workers.
+ */
+#ifndef MG_PROXY_POLICY_H
+#define MG_PROXY_POLICY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/config.h"
+#include "wire/cookie.h"
+
+struct mg_policy {
+	const struct mg_config *config;
+	const struct in6_addr *own; /* this host's addresses, sorted */
+	size_t n_own;
+	const struct mg_prefix *own_nets; /* and the networks that are delivered here as a whole */
+	size_t n_own_nets;
+	struct mg_cookie_keys cookies;
+	bool draining; /* no new sessions */
+	bool sack;     /* what this host's stack puts into a SYN */
+	bool timestamps;
+};
+
+enum mg_destination {
+	MG_DESTINATION_OK,
+	MG_DESTINATION_MALFORMED, /* no Connect TLV may name such a peer */
+	MG_DESTINATION_DENIED,	  /* the operator's list, or an address of our own */
+};
+
+enum mg_destination mg_policy_destination(const struct mg_policy *p, const struct mg_ep *peer);
+
+/* The TCP options an Info TLV hears of (RFC 8803, Supported TCP Extensions TLV): how many. */
+#define MG_POLICY_KINDS_MAX 3
+size_t mg_policy_supported(const struct mg_policy *p, uint8_t kinds[MG_POLICY_KINDS_MAX]);
+
+/* Order of `own`. */
+int mg_policy_compare_ip(const void *a, const void *b);
+
+#endif

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The corridor: claim, bpffs, maps, pins, XDP, TC, sockops in this order, and back in the reverse.
+ */
+#include "sys/dp.h"
+
+#include <errno.h>
+#include <linux/capability.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
+
+#include "base/log.h"
+#include "skel/sockops.skel.h"
+#include "skel/tc.skel.h"
+#include "skel/xdp.skel.h"
+#include "sys/bpffs.h"
+#include "sys/cgroup.h"
+#include "sys/claim.h"
+#include "sys/dp_maps.h"
+#include "sys/tc.h"
+#include "sys/xdp.h"
+
+struct port {
+	unsigned int ifindex;
+	int claim;
+	struct mg_xdp xdp;
+	struct mg_tc tc;
+};
+
+struct mg_dp {
+	struct mg_bpffs bpffs;
+	struct mg_xdp_bpf *shared; /* its maps are everybody's; its program stays unloaded */
+	struct mg_tc_bpf *tc;
+	struct mg_sockops_bpf *sockops;
+	struct mg_cgroup cgroup;
+	struct mg_dp_maps maps;
+	struct ring_buffer *ring;
+	void (*on_syn)(void *ctx, const struct mg_dp_syn *syn);
+	void *on_syn_ctx;
+	size_t n;
+	struct port *ports;
+	struct mg_dp_interface *list;
+};
+
+static void log_line(const char *fmt, va_list ap)
+{
+	char line[1024];
+	size_t len;
+
+	vsnprintf(line, sizeof(line), fmt, ap);
+	len = strcspn(line, "\n");
+	if (len)
+		mg_debug("%.*s", (int)len, line);
+}
+
+/* What matters of it is said again, once, where the error stops. */
+static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	if (level != LIBBPF_DEBUG && mg_log_get_level() >= MG_LOG_DEBUG)
+		log_line(fmt, ap);
+	return 0;
+}
+
+static int log_libxdp(enum libxdp_print_level level, const char *fmt, va_list ap)
+{
+	if (level != LIBXDP_DEBUG && mg_log_get_level() >= MG_LOG_DEBUG)
+		log_line(fmt, ap);
+	return 0;
+}
+
+static int on_record(void *ctx, void *record, size_t len)
+{
+	struct mg_dp *dp = ctx;
+	struct mg_dp_syn syn;
+
+	if (dp->on_syn && !mg_dp_maps_read_syn(&syn, record, len))
+		dp->on_syn(dp->on_syn_ctx, &syn);
+	return 0;
+}
+
+static int claim_ports(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	dp->ports = calloc(cfg->n_interfaces + 1, sizeof(*dp->ports));
+	dp->list = calloc(cfg->n_interfaces + 1, sizeof(*dp->list));
+	if (!dp->ports || !dp->list)
+		return -ENOMEM;
+	for (size_t i = 0; i < cfg->n_interfaces; i++) {
+		const char *name = cfg->interfaces[i].name;
+		struct port *p = &dp->ports[i];
+
+		p->ifindex = if_nametoindex(name);
+		if (!p->ifindex) {
+			int err = -errno;
+
+			mg_error("interface %s: %s", name, strerror(-err));
+			return err;
+		}
+		p->claim = mg_claim(name, p->ifindex);
+		if (p->claim < 0)
+			return p->claim;
+		dp->n++;
+	}
+	return 0;
+}
+
+static int create_maps(struct mg_dp *dp)
+{
+	struct mg_xdp_bpf *s = mg_xdp_bpf__open();
+	int err;
+
+	if (!s)
+		return -errno;
+	dp->shared = s;
+	bpf_program__set_autoload(s->progs.mg_xdp, false);
+	err = mg_xdp_bpf__load(s);
+	if (err) {
+		mg_error("cannot create the BPF maps: %s", strerror(-err));
+		return err;
+	}
+	dp->maps = (struct mg_dp_maps){
+		.converters = bpf_map__fd(s->maps.mg_converters),
+		.classes = bpf_map__fd(s->maps.mg_classes),
+		.verdicts = bpf_map__fd(s->maps.mg_verdicts),
+		.reasons = bpf_map__fd(s->maps.mg_reasons),
+		.event_stats = bpf_map__fd(s->maps.mg_event_stats),
+		.synack = -1,
+		.n_cpus = (unsigned int)libbpf_num_possible_cpus(),
+	};
+	dp->ring = ring_buffer__new(bpf_map__fd(s->maps.mg_events), on_record, dp, NULL);
+	return dp->ring ? 0 : -errno;
+}
+
+static int pin_maps(const struct mg_dp *dp, const struct bpf_object *obj)
+{
+	struct bpf_map *map;
+	int err = 0;
+
+	bpf_object__for_each_map(map, obj) if (!err && !bpf_map__is_internal(map)) err =
+		mg_bpffs_pin(&dp->bpffs, bpf_map__fd(map), bpf_map__name(map));
+	return err;
+}
+
+static int load_tc(struct mg_dp *dp)
+{
+	int err;
+
+	dp->tc = mg_tc_bpf__open_and_load();
+	if (dp->tc)
+		return 0;
+	err = -errno;
+	mg_error("cannot load the TC program: %s", strerror(-err));
+	return err;
+}
+
+static int attach_port(struct mg_dp *dp, size_t i, const struct mg_config *cfg)
+{
+	const struct mg_config_interface *ifc = &cfg->interfaces[i];
+	struct mg_dp_interface *shown = &dp->list[i];
+	struct port *p = &dp->ports[i];
+	int err = mg_xdp_attach(&p->xdp, ifc, p->ifindex, dp->shared);
+
+	if (err)
+		return err;
+	if (dp->tc && ifc->role == MG_ROLE_CORE)
+		err = mg_tc_attach(&p->tc, ifc->name, p->ifindex,
+				   bpf_program__fd(dp->tc->progs.mg_tc));
+	else
+		mg_tc_remove_stale(p->ifindex);
+	*shown = (struct mg_dp_interface){
+		.role = ifc->role,
+		.xdp_mode = p->xdp.mode,
+		.prog_id = p->xdp.prog_id,
+	};
+	memcpy(shown->name, ifc->name, sizeof(shown->name));
+	return err;
+}
+
+/* Without it Extended TCP Header TLVs stay empty; nothing else depends on it. */
+static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
+{
+	int err;
+
+	dp->sockops = mg_sockops_bpf__open_and_load();
+	err = dp->sockops ? 0 : -errno;
+	if (!err)
+		err = mg_cgroup_attach(&dp->cgroup, dp->sockops->progs.mg_sockops, runtime_dir);
+	if (!err)
+		err = pin_maps(dp, dp->sockops->obj);
+	if (!err) {
+		dp->maps.synack = bpf_map__fd(dp->sockops->maps.mg_synack);
+		return;
+	}
+	mg_warn("sockops: %s; servers' SYN+ACK options will not be known", strerror(-err));
+	mg_cgroup_detach(&dp->cgroup);
+	mg_sockops_bpf__destroy(dp->sockops);
+	dp->sockops = NULL;
+}
+
+int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
+{
+	struct mg_dp *dp = calloc(1, sizeof(*dp));
+	int err;
+
+	*out = NULL;
+	if (!dp)
+		return -ENOMEM;
+	dp->bpffs.lock_fd = -1;
+	dp->cgroup.root_procs_fd = -1;
+	libbpf_set_print(log_libbpf);
+	libxdp_set_print(log_libxdp);
+
+	err = claim_ports(dp, cfg);
+	if (!err)
+		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
+	if (!err)
+		err = create_maps(dp);
+	if (!err)
+		err = pin_maps(dp, dp->shared->obj);
+	if (!err && cfg->converter.source == MG_SOURCE_PRESERVED)
+		err = load_tc(dp);
+	for (size_t i = 0; !err && i < cfg->n_interfaces; i++)
+		err = attach_port(dp, i, cfg);
+	if (err) {
+		mg_dp_close(dp);
+		return err;
+	}
+	start_sockops(dp, cfg->runtime_dir);
+	*out = dp;
+	return 0;
+}
+
+void mg_dp_close(struct mg_dp *dp)
+{
+	if (!dp)
+		return;
+	mg_cgroup_detach(&dp->cgroup);
+	for (size_t i = dp->n; i-- > 0;) {
+		mg_tc_detach(&dp->ports[i].tc);
+		mg_xdp_detach(&dp->ports[i].xdp);
+	}
+	ring_buffer__free(dp->ring);
+	mg_sockops_bpf__destroy(dp->sockops);
+	mg_tc_bpf__destroy(dp->tc);
+	mg_xdp_bpf__destroy(dp->shared);
+	mg_bpffs_close(&dp->bpffs);
+	/* Last: a successor must find everything gone. */
+	for (size_t i = 0; i < dp->n; i++)
+		close(dp->ports[i].claim);
+	free(dp->ports);
+	free(dp->list);
+	free(dp);
+}
+
+uint64_t mg_dp_extra_caps(const struct mg_dp *dp)
+{
+	uint64_t caps = 0;
+
+	for (size_t i = 0; i < dp->n; i++)
+		if (dp->ports[i].xdp.skel && !dp->ports[i].xdp.alone)
+			caps |= 1ULL << CAP_SYS_ADMIN;
+	if (dp->bpffs.mount_point[0])
+		caps |= 1ULL << CAP_SYS_ADMIN;
+	if (dp->cgroup.child[0])
+		caps |= 1ULL << CAP_DAC_OVERRIDE;
+	return caps;
+}
+
+void mg_dp_look(struct mg_dp *dp)
+{
+	for (size_t i = 0; i < dp->n; i++) {
+		struct mg_dp_interface *shown = &dp->list[i];
+
+		if (!shown->prog_id || mg_xdp_is_attached(&dp->ports[i].xdp))
+			continue;
+		shown->xdp_mode = "lost";
+		shown->prog_id = 0;
+		mg_warn("interface %s: the XDP program is not attached any more; restart mpgated "
+			"to have it back",
+			shown->name);
+	}
+}
+
+int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n)
+{
+	int err = mg_dp_maps_set_converters(&dp->maps, eps, n);
+
+	if (err)
+		mg_error("cannot tell the data plane its %zu converter addresses: %s", n,
+			 strerror(-err));
+	return err;
+}
+
+size_t mg_dp_interfaces(const struct mg_dp *dp, const struct mg_dp_interface **list)
+{
+	*list = dp->list;
+	return dp->n;
+}
+
+int mg_dp_counters_read(struct mg_dp *dp, struct mg_dp_counters *out)
+{
+	return mg_dp_maps_counters(&dp->maps, out);
+}
+
+bool mg_dp_has_synack(const struct mg_dp *dp)
+{
+	return dp->maps.synack >= 0;
+}
+
+int mg_dp_synack_take(struct mg_dp *dp, const struct mg_ep *local, const struct mg_ep *peer,
+		      uint8_t opts[40])
+{
+	return mg_dp_maps_synack_take(&dp->maps, local, peer, opts);
+}
+
+int mg_dp_events_fd(const struct mg_dp *dp)
+{
+	return ring_buffer__epoll_fd(dp->ring);
+}
+
+int mg_dp_events_poll(struct mg_dp *dp, void (*on_syn)(void *ctx, const struct mg_dp_syn *syn),
+		      void *ctx)
+{
+	dp->on_syn = on_syn;
+	dp->on_syn_ctx = ctx;
+	return ring_buffer__consume(dp->ring);
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sys/mptcp.h"
+
+#include <errno.h>
+#include <linux/mptcp.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "sys/sock.h"
+
+#ifndef SOL_MPTCP
+#define SOL_MPTCP 284
+#endif
+
+int mg_mptcp_read(int fd, struct mg_mptcp_state *state)
+{
+	struct mptcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	*state = (struct mg_mptcp_state){ 0 };
+	if (getsockopt(fd, SOL_MPTCP, MPTCP_INFO, &info, &len))
+		return -errno;
+	state->fallback = info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK;
+	state->token = info.mptcpi_token;
+	return 0;
+}
+
+int mg_mptcp_subflows(int fd, struct mg_mptcp_subflow *list, size_t max)
+{
+	struct {
+		struct mptcp_subflow_data head;
+		struct mptcp_subflow_addrs addrs[MG_MPTCP_SUBFLOWS_MAX];
+	} reply = { .head = { .size_subflow_data = sizeof(reply.head),
+			      .size_user = sizeof(reply.addrs[0]) } };
+	socklen_t len = sizeof(reply);
+	size_t n;
+
+	if (getsockopt(fd, SOL_MPTCP, MPTCP_SUBFLOW_ADDRS, &reply, &len)) {
+		if (errno != EOPNOTSUPP && errno != ENOPROTOOPT)
+			return -errno;
+		if (max < 1 || mg_sock_local(fd, &list[0].local) ||
+		    mg_sock_peer(fd, &list[0].remote))
+			return 0;
+		return 1;
+	}
+	n = reply.head.num_subflows;
+	if (n > max)
+		n = max;
+	if (n > MG_MPTCP_SUBFLOWS_MAX)
+		n = MG_MPTCP_SUBFLOWS_MAX;
+	for (size_t i = 0; i < n; i++) {
+		struct sockaddr_storage ss;
+
+		memcpy(&ss, &reply.addrs[i].ss_local, sizeof(ss));
+		mg_ep_from_sockaddr(&list[i].local, (struct sockaddr *)&ss);
+		memcpy(&ss, &reply.addrs[i].ss_remote, sizeof(ss));
+		mg_ep_from_sockaddr(&list[i].remote, (struct sockaddr *)&ss);
+	}
+	return (int)n;
+}

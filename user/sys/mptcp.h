@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the kernel tells about one MPTCP connection (SOL_MPTCP). */
+#ifndef MG_SYS_MPTCP_H
+#define MG_SYS_MPTCP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+
+#define MG_MPTCP_SUBFLOWS_MAX 16
+
+struct mg_mptcp_state {
+	bool fallback;	/* speaks plain TCP by now */
+	uint32_t token; /* ours: what MP_JOIN SYNs towards us carry (RFC 8684 section 3.2) */
+};
+
+struct mg_mptcp_subflow {
+	struct mg_ep local, remote;
+};
+
+/* 0, or -errno (-EOPNOTSUPP for a TCP socket). */
+int mg_mptcp_read(int fd, struct mg_mptcp_state *state);
+/* How many there are, at most `max` of them stored; or -errno. A plain TCP socket has one. */
+int mg_mptcp_subflows(int fd, struct mg_mptcp_subflow *list, size_t max);
+
+#endif

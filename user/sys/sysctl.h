@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The kernel settings mpgated stands on, in its own network namespace. What is not as it must be is
+ * set, and the log says so; what may not be set is named, with the command that would.
+ */
+#ifndef MG_SYS_SYSCTL_H
+#define MG_SYS_SYSCTL_H
+
+#include <stdbool.h>
+
+/* All that the converter needs. 0, or -EPERM after logging everything that is missing. */
+int mg_sysctl_prepare(void);
+
+/* A number from /proc/sys ("net/ipv4/tcp_sack"); `missing` if it cannot be read. */
+long mg_sysctl_read(const char *path, long missing);
+
+#endif

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Many short connections, each with one byte there and back.
+ *
+ *   connect serve ADDR:PORT                                     an echo server, plain TCP
+ *   connect run [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE
+ *   connect hold [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE
+ *
+ * `run` closes each connection after its byte; `hold` keeps them all and, after its report, waits
+ * for the end of stdin. Both print one JSON object. With --convert the Convert message and the byte
+ * travel in the SYN.
+ */
+#include <signal.h>
+#include <sys/epoll.h>
+
+#include "bench.h"
+
+#ifndef MSG_FASTOPEN
+#define MSG_FASTOPEN 0x20000000
+#endif
+
+#define COUNT_MAX    1000000
+#define STALL_S	     30
+#define ANSWER_BYTES (MG_CONVERT_MAX_BYTES + 1)
+
+/* One connection of the client: what is still to be sent, what came. */
+struct conn {
+	int fd;
+	bool sent, done;
+	size_t have;
+	uint8_t in[ANSWER_BYTES];
+};
+
+struct load {
+	struct mg_ep to;
+	struct sockaddr_storage ss;
+	socklen_t ss_len;
+	bool mptcp, convert, hold;
+	uint8_t message[MG_CONVERT_MAX_BYTES + 1]; /* Convert message if any, and the byte */
+	size_t message_len;
+	size_t count, at_once;
+
+	int epoll;
+	struct conn *conns; /* at_once of them, or count with hold */
+	size_t started, done, open, fell_back, failed;
+};
+
+static void start_one(struct load *l, struct conn *c)
+{
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+	ssize_t n;
+
+	c->fd = bench_socket(&l->to, l->mptcp, SOCK_NONBLOCK);
+	c->have = 0;
+	c->sent = c->done = false;
+	if (l->convert) {
+		n = sendto(c->fd, l->message, l->message_len, MSG_FASTOPEN,
+			   (struct sockaddr *)&l->ss, l->ss_len);
+		if (n < 0 && errno != EINPROGRESS)
+			BENCH_DIE("connect with data");
+		if (n > 0 && (size_t)n != l->message_len)
+			BENCH_DIE("only %zd bytes in the SYN", n);
+		c->sent = n > 0;
+	} else if (connect(c->fd, (struct sockaddr *)&l->ss, l->ss_len) && errno != EINPROGRESS) {
+		BENCH_DIE("connect");
+	}
+	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev))
+		BENCH_DIE("epoll_ctl");
+	l->started++;
+	l->open++;
+}
+
+static void next_or_rest(struct load *l, struct conn *c)
+{
+	int more;
+
+	if (c->have && l->mptcp && !bench_speaks_mptcp(c->fd, &more))
+		l->fell_back++;
+	l->done++;
+	c->done = true;
+	if (l->hold && c->have)
+		return;
+	close(c->fd);
+	c->fd = -1;
+	l->open--;
+	if (!l->hold && l->started < l->count)
+		start_one(l, c);
+}
+
+/* True once the byte is back. */
+static bool complete(const struct load *l, const struct conn *c)
+{
+	size_t answer = 0;
+
+	if (l->convert) {
+		answer = bench_answer_bytes(c->in, c->have);
+		if (!answer)
+			return false;
+	}
+	return c->have > answer;
+}
+
+static void serve_conn(struct load *l, struct conn *c, uint32_t events)
+{
+	ssize_t n;
+
+	if (!c->sent && (events & (EPOLLOUT | EPOLLERR | EPOLLHUP))) {
+		n = send(c->fd, l->message, l->message_len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		c->sent = n == (ssize_t)l->message_len;
+		if (!c->sent)
+			goto failed;
+	}
+	while (c->have < sizeof(c->in)) {
+		n = recv(c->fd, c->in + c->have, sizeof(c->in) - c->have, 0);
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n <= 0)
+			goto failed;
+		c->have += (size_t)n;
+		if (complete(l, c)) {
+			next_or_rest(l, c);
+			return;
+		}
+	}
+failed:
+	l->failed++;
+	c->have = 0;
+	next_or_rest(l, c);
+}
+
+static void load_run(struct load *l)
+{
+	struct epoll_event events[256];
+	size_t next = 0;
+
+	l->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (l->epoll < 0)
+		BENCH_DIE("epoll");
+	l->conns = calloc(l->hold ? l->count : l->at_once, sizeof(*l->conns));
+	if (!l->conns)
+		BENCH_DIE("calloc");
+	while (l->done < l->count) {
+		int n;
+
+		while (next < (l->hold ? l->count : l->at_once) && l->started < l->count &&
+		       l->started - l->done < l->at_once)
+			start_one(l, &l->conns[next++]);
+		n = epoll_wait(l->epoll, events, 256, STALL_S * 1000);
+		if (n < 0 && errno != EINTR)
+			BENCH_DIE("epoll_wait");
+		if (n == 0) {
+			errno = ETIMEDOUT;
+			BENCH_DIE("%zu of %zu done", l->done, l->count);
+		}
+		for (int i = 0; i < n; i++) {
+			struct conn *c = events[i].data.ptr;
+
+			if (!c->done)
+				serve_conn(l, c, events[i].events);
+		}
+	}
+}
+
+static int load_main(struct load *l)
+{
+	double start = bench_now_s();
+	char c;
+
+	load_run(l);
+	printf("{\"count\": %zu, \"seconds\": %.6f, \"failed\": %zu, \"fell_back\": %zu, "
+	       "\"open\": %zu}\n",
+	       l->count, bench_now_s() - start, l->failed, l->fell_back, l->open);
+	fflush(stdout);
+	while (l->hold && read(STDIN_FILENO, &c, 1) > 0)
+		;
+	return l->failed ? 1 : 0;
+}
+
+static int serve(const struct mg_ep *ep)
+{
+	struct epoll_event events[256], ev = { .events = EPOLLIN };
+	int listener = bench_listen(ep, SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	ev.data.fd = listener;
+	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev))
+		BENCH_DIE("epoll");
+	printf("listening\n");
+	fflush(stdout);
+	for (;;) {
+		int n = epoll_wait(epoll, events, 256, -1);
+
+		for (int i = 0; i < n; i++) {
+			int fd = events[i].data.fd;
+			char byte;
+
+			if (fd != listener) {
+				if (read(fd, &byte, 1) != 1 || write(fd, &byte, 1) != 1)
+					close(fd);
+				continue;
+			}
+			fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+			ev.data.fd = fd;
+			if (fd >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev))
+				BENCH_DIE("epoll_ctl");
+		}
+	}
+}
+
+static int usage(void)
+{
+	fprintf(stderr,
+		"usage: connect serve ADDR:PORT |\n"
+		"       connect run|hold [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE\n");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct load l = { .mptcp = true };
+	struct mg_ep server;
+	int i = 2;
+
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 3 && !strcmp(argv[1], "serve")) {
+		l.to = bench_ep(argv[2]);
+		return serve(&l.to);
+	}
+	if (argc < 5 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "hold") != 0))
+		return usage();
+	l.hold = !strcmp(argv[1], "hold");
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--tcp")) {
+			l.mptcp = false;
+		} else if (!strcmp(argv[i], "--convert") && i + 1 < argc) {
+			l.convert = true;
+			server = bench_ep(argv[++i]);
+			l.message_len = bench_connect_message(l.message, &server);
+		} else {
+			return usage();
+		}
+	}
+	if (argc - i != 3)
+		return usage();
+	l.message[l.message_len++] = 'x';
+	l.to = bench_ep(argv[i]);
+	l.ss_len = mg_ep_to_sockaddr(&l.to, &l.ss);
+	l.count = bench_number(argv[i + 1], COUNT_MAX);
+	l.at_once = bench_number(argv[i + 2], COUNT_MAX);
+	return load_main(&l);
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-2-Clause
+# The documents say what the code does: keys, values, defaults and what is live; the examples load.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+tool=${BUILD:-build}/tests/tools/config_print
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+n=0
+failed=0
+
+result() {
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - docs $2"
+	else
+		echo "not ok $n - docs $2"
+		sed 's/^/# /' "$work/diff"
+		failed=1
+	fi
+}
+
+# Rows of the table of keys, without the lists, which the code has no such record of.
+# shellcheck disable=SC2016 # backquotes of Markdown
+sed -n 's/^| `\([a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
+	awk -F ' [|] ' '$4 == "yes" || $4 == "no" {
+		if ($2 ~ /^list/) next
+		gsub(/`/, "", $2); gsub(/`/, "", $3)
+		if ($3 == "none" || $3 == "name of the host") $3 = ""
+		print $1 "|" $2 "|" $3 "|" $4
+	}' >"$work/documented"
+"$tool" --keys >"$work/keys"
+[ -s "$work/keys" ] && diff -u "$work/documented" "$work/keys" >"$work/diff"
+result $? "configuration.md has every key, value and default"
+
+# The man page has each key, with its range, and says of the right ones that they are live.
+while IFS='|' read -r key values default live; do
+	name=${key##*.}
+	sed -n "/^\.It Cm $name : /,/^\.It Cm\|^\.Ss\|^\.El/p" docs/man/mpgate.yaml.5 >"$work/entry"
+	range=$(echo "$values" | sed -n 's/^\([0-9]*\) to \([0-9]*\)$/\1..\2/p')
+	names=$(case $values in [a-z]*,*) ;; [a-z]*) echo "$values" | sed 's/ / | /g' ;; esac)
+	printf '%s\n' "$key: expected $range$names, default $default, live $live" >"$work/diff"
+	grep -q "^.It Cm $name : .*$range$names" "$work/entry" &&
+		{ [ -z "$default" ] || grep -q "$default" "$work/entry"; } &&
+		case $live in yes) grep -q '(live)' "$work/entry" ;; *) ! grep -q '(live)' "$work/entry" ;; esac
+	result $? "mpgate.yaml(5): $key"
+done <"$work/keys"
+
+"$tool" docs/mpgate.example.yaml >/dev/null 2>"$work/diff"
+result $? "mpgate.example.yaml is a configuration"
+sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' docs/man/mpgate.yaml.5 | grep -v '^\.' |
+	"$tool" - >/dev/null 2>"$work/diff"
+result $? "the example of mpgate.yaml(5) is a configuration"
+awk '/^```yaml/ { on = 1; next } /^```/ { on = 0 } on' README.md |
+	"$tool" - >/dev/null 2>"$work/diff"
+result $? "the example of the README is a configuration"
+echo "1..$n"
+exit "$failed"

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the goldens cannot show: defaults, values in their places, checks against a host, the cookie
+ * key, what a reload may change. The host is a network namespace of our own where we may make one,
+ * with nothing in it but lo; else the checks run against the lo there is.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "config/config.h"
+
+#define LISTEN "converter: { listen: [ '127.0.0.1:5124' ] }\n"
+
+static char *findings;
+static size_t findings_len;
+
+static FILE *findings_open(void)
+{
+	FILE *f = open_memstream(&findings, &findings_len);
+
+	assert_non_null(f);
+	return f;
+}
+
+/* Closes it, compares and forgets. */
+static void findings_are(FILE *f, const char *expected)
+{
+	assert_int_equal(fclose(f), 0);
+	assert_string_equal(findings, expected);
+	free(findings);
+	findings = NULL;
+}
+
+static struct mg_config *parse(const char *text)
+{
+	FILE *f = findings_open();
+	struct mg_config *c;
+	int err = mg_config_parse(&c, "t.yaml", text, strlen(text), f);
+
+	findings_are(f, "");
+	assert_int_equal(err, 0);
+	return c;
+}
+
+static void test_defaults(void **state)
+{
+	struct mg_config *c = parse(LISTEN);
+	char host[HOST_NAME_MAX + 1], ep[MG_EP_STRLEN];
+
+	(void)state;
+	assert_int_equal(gethostname(host, sizeof(host)), 0);
+	assert_string_equal(c->node, host);
+	assert_string_equal(c->runtime_dir, "/run/mpgate");
+	assert_string_equal(c->bpffs, "/sys/fs/bpf/mpgate");
+	assert_int_equal(c->workers, 0);
+	assert_int_equal(c->n_interfaces, 0);
+	assert_int_equal(c->converter.n_listen, 1);
+	assert_string_equal(mg_ep_format(ep, &c->converter.listen[0]), "127.0.0.1:5124");
+	assert_int_equal(c->converter.source, MG_SOURCE_SHARED);
+	assert_int_equal(c->converter.cookie, MG_COOKIE_OFF);
+	assert_int_equal(c->converter.cookie_rotate_s, 3600);
+	assert_null(c->converter.cookie_key_file);
+	assert_int_equal(c->converter.server_mptcp, MG_SERVER_MPTCP_REQUESTED);
+	assert_int_equal(c->converter.connect_timeout_ms, 5000);
+	assert_int_equal(c->converter.greet_timeout_ms, 5000);
+	assert_int_equal(c->converter.idle_timeout_s, 7440);
+	assert_int_equal(c->converter.half_open_timeout_s, 240);
+	assert_int_equal(c->converter.pending_per_client, 256);
+	assert_int_equal(c->converter.max_sessions, 65536);
+	assert_int_equal(c->converter.retry_after_s, 30);
+	assert_int_equal(c->converter.fastopen_queue, 4096);
+	assert_int_equal(c->destinations.n_allow, 0);
+	assert_int_equal(c->destinations.n_deny, 0);
+	assert_int_equal(c->drain_timeout_s, 30);
+	mg_config_free(c);
+}
+
+static const char everything[] =
+	"node: n1\nruntime_dir: /r\nbpffs: /b\nworkers: 3\n"
+	"interfaces: [ { name: a0, role: core, xdp: generic }, { name: a1, role: access } ]\n"
+	"converter:\n"
+	"  listen: [ '10.0.0.1:1', '[2001:db8::1]:2' ]\n"
+	"  source: preserved\n  cookie: required\n  cookie_rotate_s: 4\n"
+	"  cookie_key_file: /k\n  server_mptcp: never\n  connect_timeout_ms: 5\n"
+	"  greet_timeout_ms: 6\n  idle_timeout_s: 7\n  half_open_timeout_s: 8\n"
+	"  pending_per_client: 9\n  max_sessions: 10\n  retry_after_s: 0\n  fastopen_queue: 12\n"
+	"destinations: { allow: [ 10.0.0.0/8 ], deny: [ 10.1.0.0/16, '2001:db8::/32' ] }\n"
+	"drain_timeout_s: 0\n";
+
+static void test_values_in_their_places(void **state)
+{
+	struct mg_config *c = parse(everything);
+	char text[MG_PREFIX_STRLEN];
+
+	(void)state;
+	assert_string_equal(c->node, "n1");
+	assert_string_equal(c->runtime_dir, "/r");
+	assert_string_equal(c->bpffs, "/b");
+	assert_int_equal(c->workers, 3);
+	assert_int_equal(c->n_interfaces, 2);
+	assert_string_equal(c->interfaces[0].name, "a0");
+	assert_int_equal(c->interfaces[0].role, MG_ROLE_CORE);
+	assert_int_equal(c->interfaces[0].xdp, MG_XDP_GENERIC);
+	assert_int_equal(c->interfaces[1].role, MG_ROLE_ACCESS);
+	assert_int_equal(c->interfaces[1].xdp, MG_XDP_AUTO);
+	assert_int_equal(c->converter.n_listen, 2);
+	assert_string_equal(mg_ep_format(text, &c->converter.listen[1]), "[2001:db8::1]:2");
+	assert_int_equal(c->converter.source, MG_SOURCE_PRESERVED);
+	assert_int_equal(c->converter.cookie, MG_COOKIE_REQUIRED);
+	assert_int_equal(c->converter.cookie_rotate_s, 4);
+	assert_string_equal(c->converter.cookie_key_file, "/k");
+	assert_int_equal(c->converter.server_mptcp, MG_SERVER_MPTCP_NEVER);
+	assert_int_equal(c->converter.connect_timeout_ms, 5);
+	assert_int_equal(c->converter.greet_timeout_ms, 6);
+	assert_int_equal(c->converter.idle_timeout_s, 7);
+	assert_int_equal(c->converter.half_open_timeout_s, 8);
+	assert_int_equal(c->converter.pending_per_client, 9);
+	assert_int_equal(c->converter.max_sessions, 10);
+	assert_int_equal(c->converter.retry_after_s, 0);
+	assert_int_equal(c->converter.fastopen_queue, 12);
+	assert_int_equal(c->destinations.n_allow, 1);
+	assert_int_equal(c->destinations.n_deny, 2);
+	assert_string_equal(mg_prefix_format(text, &c->destinations.deny[0]), "10.1.0.0/16");
+	assert_string_equal(mg_prefix_format(text, &c->destinations.deny[1]), "2001:db8::/32");
+	assert_int_equal(c->drain_timeout_s, 0);
+	mg_config_free(c);
+}
+
+static void test_size_limit(void **state)
+{
+	size_t len = 1024 * 1024;
+	char *text = malloc(len + 1);
+	struct mg_config *c;
+	FILE *f;
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, '\n', len + 1);
+	for (size_t i = 0; i < strlen(LISTEN); i++)
+		text[i] = LISTEN[i];
+	f = findings_open();
+	assert_int_equal(mg_config_parse(&c, "t.yaml", text, len, f), 0);
+	findings_are(f, "");
+	mg_config_free(c);
+	f = findings_open();
+	assert_int_equal(mg_config_parse(&c, "t.yaml", text, len + 1, f), -EINVAL);
+	findings_are(f, "t.yaml:1: (document): the file is too large, expected at most 1 MiB\n");
+	assert_null(c);
+	free(text);
+}
+
+static void test_unreadable_file(void **state)
+{
+	struct mg_config *c;
+	FILE *f = findings_open();
+
+	(void)state;
+	assert_int_equal(mg_config_load(&c, "/nonexistent/mpgate.yaml", f), -ENOENT);
+	findings_are(f, "/nonexistent/mpgate.yaml: (document): cannot be read: No such file or "
+			"directory, expected a file\n");
+	assert_null(c);
+	f = findings_open();
+	assert_int_equal(mg_config_load(&c, "/", f), -EISDIR);
+	findings_are(f, "/: (document): cannot be read: Is a directory, expected a file\n");
+}
+
+static void check_host(const char *text, const char *expected)
+{
+	struct mg_config *c = parse(text);
+	FILE *f = findings_open();
+
+	assert_int_equal(mg_config_check_host(c, f), *expected ? -EINVAL : 0);
+	findings_are(f, expected);
+	mg_config_free(c);
+}
+
+static void test_host_is_fine(void **state)
+{
+	(void)state;
+	check_host("interfaces: [ { name: lo, role: access } ]\n"
+		   "converter: { listen: [ '127.0.0.1:5124', '127.9.9.9:5124' ] }\n",
+		   "");
+}
+
+static void test_host_has_none_of_it(void **state)
+{
+	(void)state;
+	check_host("interfaces:\n"
+		   "  - { name: lo, role: core }\n"
+		   "  - { name: mgnone0, role: access }\n"
+		   "converter:\n"
+		   "  listen:\n"
+		   "    - '127.0.0.1:5124'\n"
+		   "    - '192.0.2.1:5124'\n"
+		   "    - '[2001:db8::1]:5124'\n",
+		   "t.yaml:3: interfaces[1].name: mgnone0 does not exist, expected an interface of "
+		   "this network namespace\n"
+		   "t.yaml:7: converter.listen[1]: 192.0.2.1:5124 is not an address of this host, "
+		   "expected a local one\n"
+		   "t.yaml:8: converter.listen[2]: [2001:db8::1]:5124 is not an address of this "
+		   "host, expected a local one\n");
+}
+
+static void test_address_in_use_is_still_local(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons(5124) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)state;
+	inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
+	/* Should somebody else hold the port already, it is just as much in use. */
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+		assert_int_equal(listen(fd, 1), 0);
+	check_host(LISTEN, "");
+	close(fd);
+}
+
+static char key_path[] = "/tmp/mpgate-test-key-XXXXXX";
+
+static int write_key(void **state)
+{
+	int fd;
+
+	(void)state;
+	fd = mkstemp(key_path);
+	return fd < 0 ? -1 : close(fd);
+}
+
+static int remove_key(void **state)
+{
+	(void)state;
+	return unlink(key_path);
+}
+
+static int key_from(const char *bytes, size_t n, uint8_t key[16])
+{
+	struct mg_config c = { .converter.cookie_key_file = key_path };
+	FILE *f = fopen(key_path, "w");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, n, f), n);
+	assert_int_equal(fclose(f), 0);
+	return mg_config_cookie_key(&c, key);
+}
+
+static void test_cookie_key(void **state)
+{
+	static const uint8_t want[16] = { 0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+					  0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff };
+	const char *hex = "00112233445566778899aAbBcCdDeEfF\n";
+	struct mg_config none = { .converter.cookie_key_file = NULL };
+	uint8_t key[16];
+	char text[256];
+
+	(void)state;
+	assert_int_equal(mg_config_cookie_key(&none, key), -ENOENT);
+	assert_int_equal(key_from((const char *)want, 16, key), 0);
+	assert_memory_equal(key, want, 16);
+	memset(key, 0, sizeof(key));
+	assert_int_equal(key_from(hex, 32, key), 0);
+	assert_memory_equal(key, want, 16);
+	assert_int_equal(key_from(hex, 33, key), 0);
+	assert_int_equal(key_from(hex, 0, key), -EINVAL);
+	assert_int_equal(key_from(hex, 15, key), -EINVAL);
+	assert_int_equal(key_from(hex, 31, key), -EINVAL);
+	assert_int_equal(key_from("00112233445566778899aabbccddeefg", 32, key), -EINVAL);
+	assert_int_equal(key_from("00112233445566778899aabbccddeeff\n\n", 34, key), -EINVAL);
+	snprintf(text, sizeof(text),
+		 "converter:\n  listen: [ '127.0.0.1:5124' ]\n  cookie_key_file: %s\n", key_path);
+	assert_int_equal(key_from("short", 5, key), -EINVAL);
+	struct mg_config *c = parse(text);
+	FILE *f = findings_open();
+
+	assert_int_equal(mg_config_check_host(c, f), -EINVAL);
+	snprintf(text, sizeof(text),
+		 "t.yaml:3: converter.cookie_key_file: %s holds no key, expected 16 bytes or 32 "
+		 "hex digits\n",
+		 key_path);
+	findings_are(f, text);
+	mg_config_free(c);
+}
+
+static void test_missing_cookie_key(void **state)
+{
+	(void)state;
+	check_host("converter:\n  listen: [ '127.0.0.1:1' ]\n  cookie_key_file: /nonexistent/key\n",
+		   "t.yaml:3: converter.cookie_key_file: /nonexistent/key cannot be read: No such "
+		   "file or directory, expected a file of 16 bytes or 32 hex digits\n");
+}
+
+static void check_reload(const char *from, const char *to, const char *expected)
+{
+	struct mg_config *running = parse(from), *next = parse(to);
+	FILE *f = findings_open();
+
+	assert_int_equal(mg_config_check_reload(running, next, f), *expected ? -EBUSY : 0);
+	findings_are(f, expected);
+	mg_config_free(running);
+	mg_config_free(next);
+}
+
+static void test_reload_of_the_same(void **state)
+{
+	(void)state;
+	check_reload(everything, everything, "");
+	/* Said or left out: a default is a default. */
+	check_reload(LISTEN, "workers: 0\nruntime_dir: /run/mpgate\n" LISTEN, "");
+}
+
+static void test_reload_of_what_may_change(void **state)
+{
+	(void)state;
+	check_reload(everything,
+		     "node: n1\nruntime_dir: /r\nbpffs: /b\nworkers: 3\n"
+		     "interfaces: [ { name: a0, role: core, xdp: generic }, { name: a1, role: "
+		     "access } ]\n"
+		     "converter:\n"
+		     "  listen: [ '10.0.0.1:1', '[2001:db8::1]:2' ]\n"
+		     "  source: preserved\n  cookie: off\n  cookie_rotate_s: 40\n"
+		     "  cookie_key_file: /k\n  server_mptcp: always\n  connect_timeout_ms: 50\n"
+		     "  greet_timeout_ms: 60\n  idle_timeout_s: 70\n  half_open_timeout_s: 80\n"
+		     "  pending_per_client: 90\n  max_sessions: 100\n  retry_after_s: 1\n"
+		     "  fastopen_queue: 12\n"
+		     "destinations: { deny: [ '::/0' ] }\n"
+		     "drain_timeout_s: 1\n",
+		     "");
+}
+
+static void test_reload_of_what_may_not(void **state)
+{
+	(void)state;
+	check_reload(
+		everything,
+		"node: n2\n"
+		"runtime_dir: /r2\n"
+		"workers: 4\n"
+		"interfaces: [ { name: a0, role: core, xdp: generic } ]\n"
+		"converter:\n"
+		"  listen: [ '10.0.0.1:1', '[2001:db8::1]:3' ]\n"
+		"  source: shared\n"
+		"  fastopen_queue: 13\n",
+		"t.yaml:1: node: cannot change while running, expected n1 as before\n"
+		"t.yaml:2: runtime_dir: cannot change while running, expected /r as before\n"
+		"t.yaml:1: bpffs: cannot change while running, expected /b as before\n"
+		"t.yaml:3: workers: cannot change while running, expected 3 as before\n"
+		"t.yaml:7: converter.source: cannot change while running, expected preserved "
+		"as before\n"
+		"t.yaml:5: converter.cookie_key_file: cannot change while running, expected /k "
+		"as before\n"
+		"t.yaml:8: converter.fastopen_queue: cannot change while running, expected 12 "
+		"as before\n"
+		"t.yaml:4: interfaces: cannot change while running, expected the same list as "
+		"before\n"
+		"t.yaml:6: converter.listen: cannot change while running, expected the same "
+		"list as before\n");
+}
+
+static void test_reload_of_an_interface(void **state)
+{
+	const char *before = "interfaces: [ { name: a0, role: access } ]\n" LISTEN;
+	const char *refused = "t.yaml:1: interfaces: cannot change while running, expected the "
+			      "same list as before\n";
+
+	(void)state;
+	check_reload(before, "interfaces: [ { name: a0, role: core } ]\n" LISTEN, refused);
+	check_reload(before, "interfaces: [ { name: a1, role: access } ]\n" LISTEN, refused);
+	check_reload(before, "interfaces: [ { name: a0, role: access, xdp: 'off' } ]\n" LISTEN,
+		     refused);
+	check_reload(before, "interfaces: [ { name: a0, role: access, xdp: auto } ]\n" LISTEN, "");
+}
+
+/* The daemon may be named after its host; a host that is renamed must not spoil a reload. */
+static void test_reload_after_the_host_was_renamed(void **state)
+{
+	struct mg_config *running = parse(LISTEN), *next = parse(LISTEN);
+	FILE *f = findings_open();
+
+	(void)state;
+	free(running->node);
+	running->node = strdup("before");
+	assert_int_equal(mg_config_check_reload(running, next, f), 0);
+	findings_are(f, "");
+	mg_config_free(running);
+	mg_config_free(next);
+}
+
+static void test_findings_without_a_file(void **state)
+{
+	struct mg_ep ep;
+	struct mg_config c = { .converter = { .listen = &ep, .n_listen = 1 } };
+	FILE *f = findings_open();
+
+	(void)state;
+	assert_int_equal(mg_ep_parse(&ep, "192.0.2.1:80"), 0);
+	assert_int_equal(mg_config_check_host(&c, f), -EINVAL);
+	findings_are(f, "config: converter.listen[0]: 192.0.2.1:80 is not an address of this host, "
+			"expected a local one\n");
+}
+
+static void lo_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+		perror("lo");
+	if (fd >= 0)
+		close(fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_values_in_their_places),
+		cmocka_unit_test(test_size_limit),
+		cmocka_unit_test(test_unreadable_file),
+		cmocka_unit_test(test_host_is_fine),
+		cmocka_unit_test(test_host_has_none_of_it),
+		cmocka_unit_test(test_address_in_use_is_still_local),
+		cmocka_unit_test_setup_teardown(test_cookie_key, write_key, remove_key),
+		cmocka_unit_test(test_missing_cookie_key),
+		cmocka_unit_test(test_reload_of_the_same),
+		cmocka_unit_test(test_reload_of_what_may_change),
+		cmocka_unit_test(test_reload_of_what_may_not),
+		cmocka_unit_test(test_reload_of_an_interface),
+		cmocka_unit_test(test_reload_after_the_host_was_renamed),
+		cmocka_unit_test(test_findings_without_a_file),
+	};
+
+	if (unshare(CLONE_NEWNET) == 0)
+		lo_up();
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The control protocol: every command there and back, and what must be refused. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "wire/control.h"
+
+static int parse(struct mg_control_request *req, const char *line, char why[128])
+{
+	why[0] = '\0';
+	return mg_control_parse_request(req, line, strlen(line), why, 128);
+}
+
+static void test_every_command_there_and_back(void **state)
+{
+	char why[128];
+
+	(void)state;
+	for (int i = 0; i < MG_CMD_COUNT; i++) {
+		struct mg_control_request in = { .cmd = (enum mg_command)i }, out;
+		char *line;
+
+		if (i == MG_CMD_SESSION || i == MG_CMD_CLOSE)
+			in.id = 0x123456789abcdefULL;
+		if (i == MG_CMD_LOG_LEVEL)
+			in.level = MG_LOG_DEBUG;
+		line = mg_control_format_request(&in);
+		assert_non_null(line);
+		assert_int_equal(line[strlen(line) - 1], '\n');
+		assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+		assert_int_equal(
+			mg_control_parse_request(&out, line, strlen(line) - 1, why, sizeof(why)),
+			0);
+		assert_int_equal(out.cmd, in.cmd);
+		assert_true(out.id == in.id);
+		assert_int_equal(out.level, in.level);
+		free(line);
+	}
+}
+
+static void test_who_may(void **state)
+{
+	(void)state;
+	assert_false(mg_command_needs_root(MG_CMD_STATUS));
+	assert_false(mg_command_needs_root(MG_CMD_SESSIONS));
+	assert_false(mg_command_needs_root(MG_CMD_SESSION));
+	assert_false(mg_command_needs_root(MG_CMD_COUNTERS));
+	assert_false(mg_command_needs_root(MG_CMD_CONFIG));
+	assert_true(mg_command_needs_root(MG_CMD_DRAIN));
+	assert_true(mg_command_needs_root(MG_CMD_CLOSE));
+	assert_true(mg_command_needs_root(MG_CMD_LOG_LEVEL));
+	assert_string_equal(mg_command_name(MG_CMD_LOG_LEVEL), "log-level");
+}
+
+static void test_refused_requests(void **state)
+{
+	static const struct {
+		const char *line, *why;
+	} bad[] = {
+		{ "", "not one JSON object" },
+		{ "status", "not one JSON object" },
+		{ "[\"status\"]", "not one JSON object" },
+		{ "{\"cmd\":\"status\"} {}", "not one JSON object" },
+		{ "{\"cmd\":\"status\",\"cmd\":\"drain\"}", "not one JSON object" },
+		{ "{\"cmd\":\"status\\u0000\"}", "not one JSON object" },
+		{ "{}", "\"cmd\" is missing" },
+		{ "{\"cmd\":1}", "\"cmd\" is missing" },
+		{ "{\"cmd\":\"reboot\"}", "unknown command \"reboot\"" },
+		{ "{\"cmd\":\"status\",\"id\":1}", "status takes no argument" },
+		{ "{\"cmd\":\"session\"}", "session needs \"id\"" },
+		{ "{\"cmd\":\"session\",\"id\":\"1\"}", "session needs \"id\"" },
+		{ "{\"cmd\":\"session\",\"id\":1.5}", "session needs \"id\"" },
+		{ "{\"cmd\":\"close\",\"id\":0}", "close needs \"id\"" },
+		{ "{\"cmd\":\"close\",\"id\":-1}", "close needs \"id\"" },
+		{ "{\"cmd\":\"close\",\"id\":9223372036854775808}", "not one JSON object" },
+		{ "{\"cmd\":\"close\",\"id\":1,\"force\":true}", "close takes \"id\" and nothing" },
+		{ "{\"cmd\":\"log-level\",\"level\":\"loud\"}", "log-level needs \"level\"" },
+		{ "{\"cmd\":\"log-level\",\"level\":3}", "log-level needs \"level\"" },
+		{ "{\"cmd\":\"log-level\"}", "log-level needs \"level\"" },
+	};
+	struct mg_control_request req;
+	char why[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(parse(&req, bad[i].line, why), -EINVAL);
+		if (!strstr(why, bad[i].why))
+			fail_msg("%s gave: %s", bad[i].line, why);
+	}
+}
+
+static void test_length_limit(void **state)
+{
+	char line[MG_CONTROL_REQUEST_MAX_BYTES + 1], why[128];
+	struct mg_control_request req;
+	const char *text = "{\"cmd\":\"status\"}";
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(line); i++)
+		line[i] = i < strlen(text) ? text[i] : ' ';
+	assert_int_equal(mg_control_parse_request(&req, line, sizeof(line) - 1, why, sizeof(why)),
+			 0);
+	assert_int_equal(mg_control_parse_request(&req, line, sizeof(line), why, sizeof(why)),
+			 -EINVAL);
+	assert_non_null(strstr(why, "longer than 4096"));
+}
+
+static void test_truncated_at_every_byte(void **state)
+{
+	const char *text = "{\"cmd\":\"log-level\",\"level\":\"debug\"}";
+	struct mg_control_request req;
+	char why[128];
+
+	(void)state;
+	for (size_t n = 0; n < strlen(text); n++)
+		assert_int_equal(mg_control_parse_request(&req, text, n, why, sizeof(why)),
+				 -EINVAL);
+}
+
+static void test_result(void **state)
+{
+	char *line = mg_control_format_result(json_pack("[{s:i},{s:i}]", "id", 1, "id", 2));
+	json_t *result;
+	char why[128];
+
+	(void)state;
+	assert_string_equal(line, "{\"ok\":true,\"result\":[{\"id\":1},{\"id\":2}]}\n");
+	assert_int_equal(mg_control_parse_answer(&result, line, strlen(line), why, sizeof(why)), 0);
+	assert_int_equal(json_array_size(result), 2);
+	json_decref(result);
+	free(line);
+	assert_null(mg_control_format_result(NULL));
+}
+
+static void test_multi_line_result_is_one_line(void **state)
+{
+	char *line = mg_control_format_result(json_string("node: px1\nworkers: 0\n"));
+	json_t *result;
+	char why[128];
+
+	(void)state;
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	assert_int_equal(mg_control_parse_answer(&result, line, strlen(line), why, sizeof(why)), 0);
+	assert_string_equal(json_string_value(result), "node: px1\nworkers: 0\n");
+	json_decref(result);
+	free(line);
+}
+
+static void answered(int err, const char *text, int want, const char *want_text)
+{
+	char *line = mg_control_format_error(err, text);
+	json_t *result;
+	char why[128];
+
+	assert_int_equal(mg_control_parse_answer(&result, line, strlen(line), why, sizeof(why)),
+			 want);
+	assert_null(result);
+	assert_string_equal(why, want_text);
+	free(line);
+}
+
+static void test_errors(void **state)
+{
+	char *line = mg_control_format_error(-ENOENT, "no session 7");
+
+	(void)state;
+	assert_string_equal(line,
+			    "{\"ok\":false,\"error\":\"no session 7\",\"code\":\"ENOENT\"}\n");
+	free(line);
+	answered(-ENOENT, "no session 7", -ENOENT, "no session 7");
+	answered(EPERM, "only root may", -EPERM, "only root may");
+	answered(-EINVAL, "caf\xe9", -EINVAL, "caf?");
+	answered(-100000, "odd", -EPROTO, "odd");
+}
+
+static void test_nonsense_answers(void **state)
+{
+	static const char *const bad[] = { "",
+					   "{}",
+					   "[]",
+					   "null",
+					   "{\"ok\":true}",
+					   "{\"ok\":false}",
+					   "{\"ok\":1,\"result\":{}}",
+					   "{\"ok\":false,\"error\":7}",
+					   "{\"result\":{}}",
+					   "{\"ok\":true,\"result\":{}" };
+	json_t *result;
+	char why[128];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_int_equal(
+			mg_control_parse_answer(&result, bad[i], strlen(bad[i]), why, sizeof(why)),
+			-EPROTO);
+		assert_null(result);
+		assert_string_equal(why, "the answer makes no sense");
+	}
+	assert_int_equal(mg_control_parse_answer(&result, "{\"ok\":false,\"error\":\"x\"}", 24, why,
+						 sizeof(why)),
+			 -EPROTO);
+	assert_string_equal(why, "x");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_command_there_and_back),
+		cmocka_unit_test(test_who_may),
+		cmocka_unit_test(test_refused_requests),
+		cmocka_unit_test(test_length_limit),
+		cmocka_unit_test(test_truncated_at_every_byte),
+		cmocka_unit_test(test_result),
+		cmocka_unit_test(test_multi_line_result_is_one_line),
+		cmocka_unit_test(test_errors),
+		cmocka_unit_test(test_nonsense_answers),
+	};
+
+	return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "abi/hold.h"
 #include "base/addr.h"
 
 struct mg_tree;
@@ -25,6 +26,11 @@ enum mg_source { MG_SOURCE_SHARED, MG_SOURCE_PRESERVED };
 enum mg_cookie_mode { MG_COOKIE_OFF, MG_COOKIE_REQUIRED };
 /* When the converter's own SYN towards the server carries MP_CAPABLE (RFC 8803 section 7.5). */
 enum mg_server_mptcp { MG_SERVER_MPTCP_NEVER, MG_SERVER_MPTCP_REQUESTED, MG_SERVER_MPTCP_ALWAYS };
+
+/* When a client with its message in the SYN hears from us: RFC 8803's order, or at its SYN. */
+enum mg_reply { MG_REPLY_AFTER_CONNECT, MG_REPLY_AT_ONCE };
+enum mg_on_overload { MG_OVERLOAD_PASS, MG_OVERLOAD_DROP };
+enum mg_on_failure { MG_FAILURE_OPEN, MG_FAILURE_CLOSED };
 
 struct mg_config_interface {
 	char name[IFNAMSIZ];
@@ -48,6 +54,34 @@ struct mg_config_converter {
 	uint32_t max_sessions;		   /* 65536 over all workers; above it error 64 */
 	uint32_t retry_after_s;		   /* 30: the delay told with errors 64 and 65 */
 	uint32_t fastopen_queue;	   /* 4096 pending SYNs with data per listener */
+	enum mg_reply reply;		   /* after-connect */
+	uint32_t hold_max_ms; /* 800: a Linux client repeats its SYN, without data, at 1 s */
+};
+
+/* What passes through and is meant for somebody else. */
+struct mg_config_intercept {
+	enum mg_mode mode; /* off */
+	bool any_port;	   /* true: `ports` is empty */
+	uint16_t *ports;
+	size_t n_ports;
+	uint16_t *except;
+	size_t n_except;
+	enum mg_source source;		 /* preserved */
+	uint32_t learn_ttl_s;		 /* 600 */
+	uint32_t held_max;		 /* 65536 */
+	uint32_t held_per_subscriber;	 /* 256 */
+	enum mg_on_overload on_overload; /* pass */
+	enum mg_on_failure on_failure;	 /* open */
+	uint32_t stale_ms; /* 200: so long without a sign of life, and the daemon is dead */
+};
+
+/* This host is the router of a LAN whose hosts speak plain TCP. */
+struct mg_config_cpe {
+	char (*lan)[IFNAMSIZ]; /* the LAN's interfaces */
+	size_t n_lan;	       /* 0: no CPE */
+	bool has_converter;
+	struct mg_ep converter;
+	bool direct; /* true: servers that speak MPTCP are reached without the converter */
 };
 
 struct mg_config_destinations {
@@ -65,6 +99,8 @@ struct mg_config {
 	struct mg_config_interface *interfaces;
 	size_t n_interfaces;
 	struct mg_config_converter converter;
+	struct mg_config_intercept intercept;
+	struct mg_config_cpe cpe;
 	struct mg_config_destinations destinations;
 	uint32_t drain_timeout_s; /* 30 */
 	struct mg_tree *tree; /* where each key stood, for findings; NULL if there was no file */

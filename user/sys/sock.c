@@ -81,7 +81,13 @@ static int fail(int fd)
 	return err;
 }
 
-int mg_sock_listen(const struct mg_ep *ep, int fastopen_queue, bool *mptcp)
+static int set_transparent(int fd, bool v4)
+{
+	return v4 ? setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on))
+		  : setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on));
+}
+
+static int listen_at(const struct mg_ep *ep, int fastopen_queue, bool transparent, bool *mptcp)
 {
 	bool v4 = mg_ip_is_v4(&ep->ip);
 	struct sockaddr_storage ss;
@@ -93,7 +99,8 @@ int mg_sock_listen(const struct mg_ep *ep, int fastopen_queue, bool *mptcp)
 	if (fd < 0)
 		return fd;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) ||
+	    (transparent ? set_transparent(fd, v4)
+			 : setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on))) ||
 	    (!v4 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on))) ||
 	    bind(fd, (struct sockaddr *)&ss, len))
 		return fail(fd);
@@ -104,6 +111,16 @@ int mg_sock_listen(const struct mg_ep *ep, int fastopen_queue, bool *mptcp)
 	if (listen(fd, 65535))
 		return fail(fd);
 	return fd;
+}
+
+int mg_sock_listen(const struct mg_ep *ep, int fastopen_queue, bool *mptcp)
+{
+	return listen_at(ep, fastopen_queue, false, mptcp);
+}
+
+int mg_sock_listen_transparent(const struct mg_ep *ep, int fastopen_queue, bool *mptcp)
+{
+	return listen_at(ep, fastopen_queue, true, mptcp);
 }
 
 int mg_sock_accept(int listen_fd, struct mg_ep *peer, bool *mptcp)
@@ -141,8 +158,7 @@ static int bind_source(int fd, const struct mg_ep *source, bool any_port)
 	if (any_port)
 		ep.port = 0;
 	len = mg_ep_to_sockaddr(&ep, &ss);
-	if (v4 ? setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof(on))
-	       : setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof(on)))
+	if (set_transparent(fd, v4))
 		return -errno;
 	if (any_port)
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
@@ -193,6 +209,11 @@ int mg_sock_connect(int *fd, const struct mg_ep *peer, const struct mg_ep *sourc
 	if (source && (err == -EADDRINUSE || err == -EADDRNOTAVAIL || err == -EACCES))
 		err = try_connect(fd, peer, source, true, mptcp);
 	return err;
+}
+
+int mg_sock_connect_exact(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp)
+{
+	return try_connect(fd, peer, source, false, mptcp);
 }
 
 uint8_t mg_sock_icmp_code(int err, bool v4)

@@ -16,6 +16,11 @@
  * Returns the fd or -errno; *mptcp tells which it became.
  */
 int mg_sock_listen(const struct mg_ep *ep, int fastopen_queue, bool *mptcp);
+/*
+ * The same, but alone on its port, and for connections to any address (IP_TRANSPARENT; needs
+ * CAP_NET_ADMIN): those that TC assigns to it. -EADDRINUSE when the host itself listens there.
+ */
+int mg_sock_listen_transparent(const struct mg_ep *ep, int fastopen_queue, bool *mptcp);
 
 /*
  * Sessions leave the last descriptors of RLIMIT_NOFILE to the daemon itself (control clients,
@@ -34,6 +39,9 @@ int mg_sock_accept(int listen_fd, struct mg_ep *peer, bool *mptcp);
  * Returns 0 (connected or on the way) with *fd, or -errno.
  */
 int mg_sock_connect(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp);
+/* From exactly that address and port, or not at all: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES. */
+int mg_sock_connect_exact(int *fd, const struct mg_ep *peer, const struct mg_ep *source,
+			  bool mptcp);
 
 /* Why a connection did not come about. */
 struct mg_sock_failure {

@@ -20,6 +20,12 @@ void mg_stats_add(struct mg_stats *sum, const struct mg_stats *one)
 	for (size_t i = 0; i < MG_CLOSE_COUNT; i++)
 		sum->closed_by[i] += one->closed_by[i];
 	sum->fallbacks += one->fallbacks;
+	sum->hold_replayed += one->hold_replayed;
+	sum->hold_passed += one->hold_passed;
+	sum->hold_refused += one->hold_refused;
+	sum->hold_timed_out += one->hold_timed_out;
+	sum->hold_gave_up += one->hold_gave_up;
+	sum->probes += one->probes;
 }
 
 void mg_account_error(struct mg_session *s, unsigned int code)
@@ -61,6 +67,7 @@ void mg_session_describe(struct mg_session *s, struct mg_session_row *row)
 	*row = (struct mg_session_row){
 		.id = s->id,
 		.state = s->state,
+		.kind = s->kind,
 		.client = s->client_ep,
 		.converter = s->converter_ep,
 		.server = s->server_ep,

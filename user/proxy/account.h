@@ -29,6 +29,13 @@ struct mg_stats {
 	uint64_t bytes_up, bytes_down;
 	uint64_t closed_by[MG_CLOSE_COUNT];
 	uint64_t fallbacks; /* sessions that began as MPTCP and are TCP */
+	/* SYNs that were held, by what became of them; how many were, the kernel counts. */
+	uint64_t hold_replayed;	 /* let in */
+	uint64_t hold_passed;	 /* handed back, whyever */
+	uint64_t hold_refused;	 /* answered by RST or ICMP */
+	uint64_t hold_timed_out; /* met silence */
+	uint64_t hold_gave_up;	 /* ended by the client */
+	uint64_t probes;	 /* servers asked whether they speak MPTCP */
 };
 
 void mg_stats_add(struct mg_stats *sum, const struct mg_stats *one);
@@ -37,6 +44,7 @@ void mg_stats_add(struct mg_stats *sum, const struct mg_stats *one);
 struct mg_session_row {
 	uint64_t id;
 	enum mg_session_state state;
+	enum mg_hold_kind kind;
 	struct mg_ep client, converter, server, source;
 	bool has_server, has_source;
 	bool mptcp, fallback, server_mptcp;

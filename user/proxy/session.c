@@ -121,6 +121,9 @@ static enum mg_step step(struct mg_session *s, struct mg_convert_buf *answer)
 		return mg_linger_step(s);
 	case MG_SESSION_RESET:
 		return mg_reset_step(s);
+	case MG_SESSION_HOLD:
+	case MG_SESSION_VIA:
+	case MG_SESSION_ACCEPT:
 	case MG_SESSION_CLOSED:
 		break;
 	}
@@ -156,6 +159,10 @@ static bool follow(struct mg_session *s, enum mg_step said, struct mg_convert_bu
 	case MG_STEP_CLOSE:
 		mg_session_close(s, s->reason);
 		return false;
+	case MG_STEP_FAILED:
+	case MG_STEP_BYPASS:
+	case MG_STEP_PASS:
+		break;
 	}
 	return false;
 }
@@ -228,6 +235,9 @@ static void timer_fired(struct mg_timer *t)
 	case MG_SESSION_LINGER:
 	case MG_SESSION_RESET:
 		break; /* they look at their own deadline */
+	case MG_SESSION_HOLD:
+	case MG_SESSION_VIA:
+	case MG_SESSION_ACCEPT:
 	case MG_SESSION_CLOSED:
 		return;
 	}
@@ -269,6 +279,7 @@ static struct mg_session *session_new(struct mg_worker *w, int fd)
 	w->next_id += w->proxy->n_workers;
 	s->opened_ms = s->active_ms = w->loop.now_ms;
 	s->state = MG_SESSION_GREET;
+	s->kind = MG_HOLD_CONVERT;
 	s->client.io = (struct mg_io){ .fd = fd, .ready = client_ready };
 	s->server.io = (struct mg_io){ .fd = -1, .ready = server_ready };
 	s->client.readable = s->client.writable = true;

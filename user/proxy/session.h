@@ -5,12 +5,19 @@
  * session.c is the corridor; it alone changes the state. The rooms do their part and say where to
  * go next, and never call each other:
  *
+ *   hold     a SYN is held: what is it, may it end here?   held.c, servers.c
  *   greet    reads and judges the Convert message          greet.c, policy.c
+ *   via      opens it through the provider's converter     via.c
  *   connect  opens the connection to the server            connect.c
+ *   accept   the held SYN is let in; wait for its socket   accept.c, ports.c
  *   relay    moves bytes both ways                         relay.c
  *   linger   an Error TLV is on its way; wait for the end  linger.c
  *   reset    one side broke; deliver what it sent, then break the other   reset.c
  *   account  counts, and describes                         account.c
+ *
+ * A session begins with a socket that was accepted (greet), or with a SYN that TC holds (hold). How
+ * the client hears of what the rooms found is tell.c's: in Convert's words, or as the server would
+ * have said it.
  *
  * All of a session happens on its worker's thread. Times are milliseconds of the loop's clock.
  */
@@ -25,14 +32,22 @@
 #include "base/loop.h"
 #include "base/pool.h"
 #include "base/timer.h"
+#include "proxy/servers.h"
+#include "sys/hold.h"
+#include "sys/sock.h"
 #include "wire/convert.h"
 
+struct mg_port;
+struct mg_via;
 struct mg_worker;
 
 /* X(symbol, name) */
 #define MG_SESSION_STATES(X) \
+	X(HOLD, hold)        \
 	X(GREET, greet)      \
+	X(VIA, via)          \
 	X(CONNECT, connect)  \
+	X(ACCEPT, accept)    \
 	X(RELAY, relay)      \
 	X(LINGER, linger)    \
 	X(RESET, reset)      \
@@ -59,6 +74,12 @@ enum mg_session_state {
 	X(REFUSED, refused, "answered with an Error TLV")                                    \
 	X(INFORMED, informed, "an Info request, answered")                                   \
 	X(OVERLOAD, overload, "no room to answer: descriptors, memory, or too many pending") \
+	X(STEPPED_ASIDE, stepped_aside, "the server speaks MPTCP: the SYN went on to it")    \
+	X(PASSED, passed, "the SYN went on: draining, no room, or nothing for us")           \
+	X(GAVE_UP, gave_up, "the client gave up, or repeated its SYN without MPTCP")         \
+	X(DECLINED, declined, "the server refused, and the client heard so: RST or ICMP")    \
+	X(UNANSWERED, unanswered, "the server did not answer, and neither did we")           \
+	X(ACCEPT_TIMEOUT, accept_timeout, "the client did not end its handshake")            \
 	X(OPERATOR, operator, "closed by mpgatectl")                                         \
 	X(DRAINED, drained, "still open when drain_timeout_s was over")
 
@@ -76,6 +97,9 @@ enum mg_step {
 	MG_STEP_ANSWER, /* an answer is in the down flow, and ends the session (s->reason says why)
 			 */
 	MG_STEP_RESET,	/* a side broke (s->broken) */
+	MG_STEP_FAILED, /* via, connect: no connection to the server (s->failure says why) */
+	MG_STEP_BYPASS, /* via: the converter is of no use, ask the server itself */
+	MG_STEP_PASS,	/* the held SYN goes on (s->reason, s->pass_why); not after it was let in */
 	MG_STEP_CLOSE,	/* it is over, s->reason says why */
 };
 
@@ -123,11 +147,41 @@ struct mg_session {
 	bool want_mptcp; /* towards the server */
 	bool want_info;	 /* Info came along with Connect */
 	bool pending;	 /* charged to the client's pending requests */
+
+	/* Of a SYN that TC held; `frame` is ours, and there from hold to the end of accept. */
+	enum mg_hold_kind kind; /* MG_HOLD_CONVERT also for what was accepted and never held */
+	enum mg_mode mode;
+	enum mg_known known; /* of the server, when the SYN came */
+	struct mg_frame *frame;
+	uint32_t isn;
+	bool offered;	   /* it carried MP_CAPABLE */
+	bool held;	   /* the kernel holds it: to be let go once */
+	bool taken;	   /* it was let in */
+	bool final;	   /* the answer that waits for the client's socket ends the session */
+	bool probe;	   /* the connection to the server is to tell whether it speaks MPTCP */
+	bool server_mptcp; /* it does: seen on our connection to it */
+	enum mg_passed_why pass_why;
+	struct mg_session *held_next; /* in the worker's table of SYNs not accepted yet */
+	struct mg_asker asker;	      /* towards servers.c */
+	struct mg_timer hold_timer;   /* converter.hold_max_ms */
+	struct mg_port *port;	      /* the listener it was let into, and joins come to */
+	uint32_t token;		      /* registered for joins; 0: none */
+	uint32_t skip_bytes;	      /* of the message, judged from the SYN, still in the socket */
+	struct mg_sock_failure failure; /* of the connection to the server… */
+	bool timed_out;			/* …which did not answer at all */
+	struct mg_via *via;		/* via.c's own, freed by mg_via_free */
 };
 
 /* Takes over the client's socket. Failing closes it. */
 void mg_session_open(struct mg_worker *w, int fd, const struct mg_ep *client,
 		     const struct mg_ep *converter, bool mptcp);
+
+/* A SYN is held for us. Takes a copy of the frame. */
+void mg_session_hold(struct mg_worker *w, const struct mg_held_syn *syn);
+/* A held SYN's connection was accepted; takes over the socket. */
+void mg_session_adopt(struct mg_session *s, int fd, bool mptcp);
+/* The client ends a held attempt: with a RST, or by a SYN without MP_CAPABLE, which goes on. */
+void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how);
 
 /* Goes on where the session stands, after an event or when put-off work is due. */
 void mg_session_walk(struct mg_session *s);
@@ -143,17 +197,37 @@ const char *mg_session_state_name(enum mg_session_state state);
 const char *mg_close_reason_label(enum mg_close_reason reason);
 
 /*
- * The rooms. greet, connect: `answer` is what the client gets when they return MG_STEP_ANSWER, and
- * for connect also with MG_STEP_NEXT.
+ * The rooms. `answer` is what the client gets when they return MG_STEP_ANSWER, and if a room that
+ * fills it returns MG_STEP_NEXT, then too.
  */
+enum mg_step mg_held_start(struct mg_session *s);
+enum mg_step mg_held_step(struct mg_session *s);
+enum mg_step mg_held_timeout(struct mg_session *s);
 enum mg_step mg_greet_step(struct mg_session *s, struct mg_convert_buf *answer);
+/* From the SYN's own bytes. */
+enum mg_step mg_greet_held(struct mg_session *s, struct mg_convert_buf *answer);
+/* The way through cpe.converter: NEXT, FAILED, BYPASS or WAIT. s->server is its connection; on NEXT
+ * it carries the server's bytes and nothing else. */
+bool mg_via_wanted(const struct mg_session *s);
+enum mg_step mg_via_start(struct mg_session *s);
+enum mg_step mg_via_step(struct mg_session *s);
+enum mg_step mg_via_timeout(struct mg_session *s);
+void mg_via_free(struct mg_session *s);
+/* NEXT, FAILED, WAIT, or PASS when the server turns out to speak MPTCP. */
 enum mg_step mg_connect_start(struct mg_session *s, struct mg_convert_buf *answer);
 enum mg_step mg_connect_step(struct mg_session *s, struct mg_convert_buf *answer);
 enum mg_step mg_connect_timeout(struct mg_session *s, struct mg_convert_buf *answer);
+/* Lets the SYN in: WAIT, or PASS if that cannot be. */
+enum mg_step mg_accept_start(struct mg_session *s);
+enum mg_step mg_accept_step(struct mg_session *s);
 enum mg_step mg_relay_step(struct mg_session *s);
 /* What the timer of a relaying session found: MG_STEP_WAIT rearms at *next_ms. */
 enum mg_step mg_relay_idle(struct mg_session *s, uint64_t *next_ms);
 enum mg_step mg_linger_step(struct mg_session *s);
 enum mg_step mg_reset_step(struct mg_session *s);
+
+/* tell.c: what the client hears of the server. ANSWER, CLOSE or PASS. */
+enum mg_step mg_tell_failed(struct mg_session *s, struct mg_convert_buf *answer);
+void mg_tell_connected(struct mg_session *s, struct mg_convert_buf *answer);
 
 #endif

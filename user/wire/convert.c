@@ -25,6 +25,18 @@ const char *mg_convert_error_label(unsigned int code)
 	return NULL;
 }
 
+const char *mg_convert_error_text(unsigned int code)
+{
+	switch (code) {
+#define X(sym, c, label, text) \
+	case c:                \
+		return text;
+		MG_CONVERT_ERRORS(X)
+#undef X
+	}
+	return "Unknown Error";
+}
+
 int mg_convert_error_index(unsigned int code)
 {
 	static const unsigned int codes[] = {

@@ -51,6 +51,8 @@ enum mg_convert_error {
 
 /* Label of a code ("missing_cookie"); NULL for codes the RFC does not define. */
 const char *mg_convert_error_label(unsigned int code);
+/* What a code says ("Missing Cookie"); "Unknown Error" for codes the RFC does not define. */
+const char *mg_convert_error_text(unsigned int code);
 /* Place of a code in MG_CONVERT_ERRORS, 0-based, for counters; -ENOENT for unknown codes. */
 int mg_convert_error_index(unsigned int code);
 

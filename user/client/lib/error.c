@@ -10,15 +10,7 @@
 
 const char *mpgate_error_text(unsigned int code)
 {
-	switch (code) {
-#define X(sym, c, label, text) \
-	case c:                \
-		return text;
-		MG_CONVERT_ERRORS(X)
-#undef X
-	default:
-		return "Unknown Error";
-	}
+	return mg_convert_error_text(code);
 }
 
 /* As the kernel reads the codes of ICMP type 3 for a connecting socket. */

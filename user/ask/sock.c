@@ -1,49 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "client/lib/sock.h"
+#include "ask/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
-
-#include "mpgate/mpgate.h"
 
 #ifndef TCP_IS_MPTCP
 #define TCP_IS_MPTCP 43
 #endif
 #define STATE_CLOSE 7 /* of the kernel's TCP states */
-
-static void close_with_reset(int fd)
-{
-	struct linger now = { .l_onoff = 1 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
-	close(fd);
-}
-
-int mg_csock_open(void *arg, int family, int protocol, int old)
-{
-	const struct mpgate_options *opt = arg;
-	int fd, err;
-
-	if (old >= 0)
-		close_with_reset(old);
-	fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
-	if (fd < 0)
-		return -errno;
-	err = opt->setup ? opt->setup(fd, opt->setup_arg) : 0;
-	if (err) {
-		close(fd);
-		return err < 0 ? err : -EINVAL;
-	}
-	return fd;
-}
-
-void mg_csock_close(void *arg, int fd)
-{
-	(void)arg;
-	close_with_reset(fd);
-}
 
 /* The address as this socket's family wants it: an IPv6 socket may have been given for IPv4. */
 static socklen_t address_for(int fd, const struct mg_ep *peer, struct sockaddr_storage *ss)

@@ -3,8 +3,8 @@
  * The socket calls of a connection attempt. None of them waits, whatever the socket's blocking
  * mode. Addresses are given in the family of the socket: an IPv6 socket may be told to speak IPv4.
  */
-#ifndef MG_CLIENT_SOCK_H
-#define MG_CLIENT_SOCK_H
+#ifndef MG_ASK_SOCK_H
+#define MG_ASK_SOCK_H
 
 #include <linux/tcp.h>
 #include <stdbool.h>
@@ -12,10 +12,6 @@
 #include <sys/types.h>
 
 #include "base/addr.h"
-
-/* The hooks (conn.h) for plain sockets; arg is the struct mpgate_options. */
-int mg_csock_open(void *arg, int family, int protocol, int old);
-void mg_csock_close(void *arg, int fd);
 
 /* 0 when it is under way, or -errno. */
 int mg_csock_connect(int fd, const struct mg_ep *peer);

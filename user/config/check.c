@@ -48,6 +48,39 @@ static void check_local(const struct mg_config *c, struct mg_findings *f)
 	}
 }
 
+static void check_exists(const char *name, const char *path, struct mg_findings *f)
+{
+	if (!if_nametoindex(name))
+		mg_finding_path(f, path,
+				"%s does not exist, expected an interface of this network "
+				"namespace",
+				name);
+}
+
+static void check_links(const struct mg_config *c, struct mg_findings *f)
+{
+	char path[64];
+
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
+		check_exists(c->interfaces[i].name, path, f);
+	}
+	for (size_t i = 0; i < c->cpe.n_lan; i++) {
+		snprintf(path, sizeof(path), "cpe.lan[%zu]", i);
+		check_exists(c->cpe.lan[i], path, f);
+	}
+}
+
+static void check_isp(const struct mg_config *c, struct mg_findings *f)
+{
+	char text[MG_EP_STRLEN];
+
+	if (c->cpe.has_converter && !try_bind(&c->cpe.converter))
+		mg_finding_path(f, "cpe.converter",
+				"%s is an address of this host, expected another host's",
+				mg_ep_format(text, &c->cpe.converter));
+}
+
 static int hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
@@ -122,18 +155,10 @@ static void check_cookie_key(const struct mg_config *c, struct mg_findings *f)
 int mg_config_check_host(const struct mg_config *c, FILE *errors)
 {
 	struct mg_findings f = { .out = errors, .tree = c->tree };
-	char path[64];
 
-	for (size_t i = 0; i < c->n_interfaces; i++) {
-		if (if_nametoindex(c->interfaces[i].name))
-			continue;
-		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
-		mg_finding_path(&f, path,
-				"%s does not exist, expected an interface of this network "
-				"namespace",
-				c->interfaces[i].name);
-	}
+	check_links(c, &f);
 	check_local(c, &f);
+	check_isp(c, &f);
 	check_cookie_key(c, &f);
 	mg_findings_end(&f);
 	return f.count ? -EINVAL : 0;
@@ -196,6 +221,35 @@ static bool same_listen(const struct mg_config *a, const struct mg_config *b)
 	return true;
 }
 
+static bool same_cpe(const struct mg_config_cpe *a, const struct mg_config_cpe *b)
+{
+	if (a->n_lan != b->n_lan || a->has_converter != b->has_converter)
+		return false;
+	for (size_t i = 0; i < a->n_lan; i++) {
+		if (strcmp(a->lan[i], b->lan[i]) != 0)
+			return false;
+	}
+	return !a->has_converter || mg_ep_equal(&a->converter, &b->converter);
+}
+
+/* Lists, and what is live but for one step. */
+static void check_reload_rest(const struct mg_config *running, const struct mg_config *next,
+			      struct mg_findings *f)
+{
+	static const char same_list[] =
+		"cannot change while running, expected the same list as before";
+
+	if ((running->intercept.mode == MG_MODE_OFF) != (next->intercept.mode == MG_MODE_OFF))
+		refuse_change(mg_key_find("intercept.mode"), running, f);
+	if (!same_interfaces(running, next))
+		mg_finding_path(f, "interfaces", "%s", same_list);
+	if (!same_listen(running, next))
+		mg_finding_path(f, "converter.listen", "%s", same_list);
+	if (!same_cpe(&running->cpe, &next->cpe))
+		mg_finding_path(f, "cpe",
+				"cannot change while running, expected the same as before");
+}
+
 int mg_config_check_reload(const struct mg_config *running, const struct mg_config *next,
 			   FILE *errors)
 {
@@ -212,12 +266,7 @@ int mg_config_check_reload(const struct mg_config *running, const struct mg_conf
 			continue;
 		refuse_change(k, running, &f);
 	}
-	if (!same_interfaces(running, next))
-		mg_finding_path(&f, "interfaces",
-				"cannot change while running, expected the same list as before");
-	if (!same_listen(running, next))
-		mg_finding_path(&f, "converter.listen",
-				"cannot change while running, expected the same list as before");
+	check_reload_rest(running, next, &f);
 	mg_findings_end(&f);
 	return f.count ? -EBUSY : 0;
 }

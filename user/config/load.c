@@ -44,6 +44,8 @@ static void free_raw(struct mg_raw_config *raw)
 		size_t n;
 	} lists[] = {
 		{ raw->converter.listen, raw->converter.n_listen },
+		{ raw->intercept.except, raw->intercept.n_except },
+		{ raw->cpe.lan, raw->cpe.n_lan },
 		{ raw->destinations.allow, raw->destinations.n_allow },
 		{ raw->destinations.deny, raw->destinations.n_deny },
 	};
@@ -53,6 +55,7 @@ static void free_raw(struct mg_raw_config *raw)
 			free(lists[l].items[i]);
 		free(lists[l].items);
 	}
+	free(raw->cpe.converter);
 	free(raw);
 }
 
@@ -82,6 +85,8 @@ static int build(struct mg_config **out, struct mg_tree *tree, const char *text,
 	}
 	*c = raw->to;
 	c->converter = raw->converter.to;
+	c->intercept = raw->intercept.to;
+	c->cpe = raw->cpe.to;
 	err = mg_config_defaults(c, tree);
 	if (!err)
 		err = mg_config_lists(c, raw, f);
@@ -176,6 +181,9 @@ void mg_config_free(struct mg_config *c)
 	free(c->interfaces);
 	free(c->converter.listen);
 	free(c->converter.cookie_key_file);
+	free(c->intercept.ports);
+	free(c->intercept.except);
+	free(c->cpe.lan);
 	free(c->destinations.allow);
 	free(c->destinations.deny);
 	mg_tree_free(c->tree);

@@ -59,9 +59,41 @@ static void print_listen(FILE *out, const struct mg_config *c)
 {
 	char text[MG_EP_STRLEN];
 
-	fputs("  listen:\n", out);
+	fprintf(out, "  listen:%s\n", c->converter.n_listen ? "" : " []");
 	for (size_t i = 0; i < c->converter.n_listen; i++)
 		fprintf(out, "    - \"%s\"\n", mg_ep_format(text, &c->converter.listen[i]));
+}
+
+static void print_ports(FILE *out, const char *name, const uint16_t *ports, size_t n)
+{
+	fprintf(out, "  %s: [", name);
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, "%s%u", i ? ", " : " ", ports[i]);
+	fputs(n ? " ]\n" : "]\n", out);
+}
+
+static void print_intercepted(FILE *out, const struct mg_config_intercept *i)
+{
+	if (i->any_port)
+		fputs("  ports: any\n", out);
+	else
+		print_ports(out, "ports", i->ports, i->n_ports);
+	print_ports(out, "except", i->except, i->n_except);
+}
+
+static void print_lan(FILE *out, const struct mg_config_cpe *cpe)
+{
+	char text[MG_EP_STRLEN] = "";
+
+	fprintf(out, "  lan:%s\n", cpe->n_lan ? "" : " []");
+	for (size_t i = 0; i < cpe->n_lan; i++) {
+		fputs("    - ", out);
+		print_quoted(out, cpe->lan[i]);
+		fputc('\n', out);
+	}
+	if (cpe->has_converter)
+		mg_ep_format(text, &cpe->converter);
+	fprintf(out, "  converter: \"%s\"\n", text);
 }
 
 static void print_prefixes(FILE *out, const char *name, const struct mg_prefix *list, size_t n)
@@ -88,6 +120,16 @@ int mg_config_print(const struct mg_config *c, FILE *out)
 	fputs("converter:\n", out);
 	print_listen(out, c);
 	MG_CONFIG_CONVERTER_KEYS(PRINT, PRINT, PRINT)
+#undef SECTION
+#define SECTION "intercept."
+	fputs("intercept:\n", out);
+	MG_CONFIG_INTERCEPT_KEYS(PRINT, PRINT, PRINT)
+	print_intercepted(out, &c->intercept);
+#undef SECTION
+#define SECTION "cpe."
+	fputs("cpe:\n", out);
+	print_lan(out, &c->cpe);
+	MG_CONFIG_CPE_KEYS(PRINT, PRINT, PRINT)
 #undef SECTION
 #undef INDENT
 #define SECTION ""

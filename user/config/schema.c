@@ -27,6 +27,29 @@ const cyaml_strval_t mg_server_mptcp_names[3] = {
 	{ "always", MG_SERVER_MPTCP_ALWAYS },
 };
 
+const cyaml_strval_t mg_reply_names[2] = {
+	{ "after-connect", MG_REPLY_AFTER_CONNECT },
+	{ "at-once", MG_REPLY_AT_ONCE },
+};
+const cyaml_strval_t mg_mode_names[4] = {
+	{ "off", MG_MODE_OFF },
+	{ "take-over", MG_MODE_TAKE_OVER },
+	{ "transparent", MG_MODE_TRANSPARENT },
+	{ "hybrid", MG_MODE_HYBRID },
+};
+const cyaml_strval_t mg_on_overload_names[2] = {
+	{ "pass", MG_OVERLOAD_PASS },
+	{ "drop", MG_OVERLOAD_DROP },
+};
+const cyaml_strval_t mg_on_failure_names[2] = {
+	{ "open", MG_FAILURE_OPEN },
+	{ "closed", MG_FAILURE_CLOSED },
+};
+const cyaml_strval_t mg_bool_names[2] = {
+	{ "true", true },
+	{ "false", false },
+};
+
 #define OPTIONAL CYAML_FLAG_OPTIONAL
 #define STRICT	 (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
 
@@ -56,8 +79,30 @@ static const cyaml_schema_value_t interface_entry = {
 #define SHAPE struct mg_raw_converter
 static const cyaml_schema_field_t converter_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("listen", CYAML_FLAG_POINTER, SHAPE, listen, n_listen,
-				   &text_entry, 1, MG_CONFIG_MAX_LISTEN),
+				   &text_entry, 0, MG_CONFIG_MAX_LISTEN),
 	MG_CONFIG_CONVERTER_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
+};
+#undef SHAPE
+
+const cyaml_schema_value_t mg_config_ports_schema = {
+	CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER, char *, &text_entry, 1, MG_CONFIG_MAX_PORTS),
+};
+
+#define SHAPE struct mg_raw_intercept
+static const cyaml_schema_field_t intercept_fields[] = {
+	MG_CONFIG_INTERCEPT_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_IGNORE("ports", OPTIONAL),
+	CYAML_FIELD_SEQUENCE_COUNT("except", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, except, n_except,
+				   &text_entry, 0, MG_CONFIG_MAX_PORTS),
+	CYAML_FIELD_END,
+};
+#undef SHAPE
+
+#define SHAPE struct mg_raw_cpe
+static const cyaml_schema_field_t cpe_fields[] = {
+	CYAML_FIELD_SEQUENCE_COUNT("lan", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, lan, n_lan,
+				   &text_entry, 0, MG_CONFIG_MAX_LAN),
+	CYAML_FIELD_STRING_PTR("converter", OPTIONAL, SHAPE, converter, 0, 128),
+	MG_CONFIG_CPE_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
 #undef SHAPE
 
@@ -76,7 +121,9 @@ static const cyaml_schema_field_t top_fields[] = {
 	MG_CONFIG_TOP_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_SEQUENCE_COUNT(
 		"interfaces", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, to.interfaces, to.n_interfaces,
 		&interface_entry, 0, MG_CONFIG_MAX_INTERFACES),
-	CYAML_FIELD_MAPPING("converter", CYAML_FLAG_DEFAULT, SHAPE, converter, converter_fields),
+	CYAML_FIELD_MAPPING("converter", OPTIONAL, SHAPE, converter, converter_fields),
+	CYAML_FIELD_MAPPING("intercept", OPTIONAL, SHAPE, intercept, intercept_fields),
+	CYAML_FIELD_MAPPING("cpe", OPTIONAL, SHAPE, cpe, cpe_fields),
 	CYAML_FIELD_MAPPING("destinations", OPTIONAL, SHAPE, destinations, destination_fields),
 	MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
@@ -90,28 +137,31 @@ const cyaml_schema_value_t mg_config_schema = {
 #undef NUMBER
 #undef NAME
 
-#define TEXT(key, def, longest, is_live)                     \
-	{ .path = SECTION #key,                              \
-	  .kind = MG_KEY_TEXT,                               \
-	  .offset = offsetof(struct mg_config, MEMBER(key)), \
-	  .text = def,                                       \
-	  .max = longest,                                    \
+#define TEXT(key, def, longest, is_live)                        \
+	{ .path = SECTION #key,                                 \
+	  .kind = MG_KEY_TEXT,                                  \
+	  .offset = offsetof(struct mg_config, MEMBER(key)),    \
+	  .size = sizeof(((struct mg_config *)0)->MEMBER(key)), \
+	  .text = def,                                          \
+	  .max = longest,                                       \
 	  .live = is_live },
-#define NUMBER(key, def, least, most, is_live)               \
-	{ .path = SECTION #key,                              \
-	  .kind = MG_KEY_NUMBER,                             \
-	  .offset = offsetof(struct mg_config, MEMBER(key)), \
-	  .number = def,                                     \
-	  .min = least,                                      \
-	  .max = most,                                       \
+#define NUMBER(key, def, least, most, is_live)                  \
+	{ .path = SECTION #key,                                 \
+	  .kind = MG_KEY_NUMBER,                                \
+	  .offset = offsetof(struct mg_config, MEMBER(key)),    \
+	  .size = sizeof(((struct mg_config *)0)->MEMBER(key)), \
+	  .number = def,                                        \
+	  .min = least,                                         \
+	  .max = most,                                          \
 	  .live = is_live },
-#define NAME(key, def, list, is_live)                        \
-	{ .path = SECTION #key,                              \
-	  .kind = MG_KEY_NAME,                               \
-	  .offset = offsetof(struct mg_config, MEMBER(key)), \
-	  .number = def,                                     \
-	  .names = list,                                     \
-	  .n_names = CYAML_ARRAY_LEN(list),                  \
+#define NAME(key, def, list, is_live)                           \
+	{ .path = SECTION #key,                                 \
+	  .kind = MG_KEY_NAME,                                  \
+	  .offset = offsetof(struct mg_config, MEMBER(key)),    \
+	  .size = sizeof(((struct mg_config *)0)->MEMBER(key)), \
+	  .number = def,                                        \
+	  .names = list,                                        \
+	  .n_names = CYAML_ARRAY_LEN(list),                     \
 	  .live = is_live },
 
 const struct mg_key mg_keys[] = {
@@ -125,9 +175,19 @@ const struct mg_key mg_keys[] = {
 		MG_CONFIG_CONVERTER_KEYS(TEXT, NUMBER, NAME)
 #undef SECTION
 #undef MEMBER
+#define SECTION	    "intercept."
+#define MEMBER(key) intercept.key
+			MG_CONFIG_INTERCEPT_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
+#define SECTION	    "cpe."
+#define MEMBER(key) cpe.key
+				MG_CONFIG_CPE_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
 #define SECTION	    ""
 #define MEMBER(key) key
-			MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME)
+					MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME)
 #undef SECTION
 #undef MEMBER
 };
@@ -142,13 +202,24 @@ const struct mg_key *mg_key_find(const char *path)
 	return NULL;
 }
 
-/* Numbers and enums of this product are all 32 bits wide. */
+/* Numbers and enums of this product are all 32 bits wide, but for yes and no. */
 uint32_t mg_key_number(const struct mg_key *k, const struct mg_config *c)
 {
-	uint32_t value;
+	const void *at = (const char *)c + k->offset;
 
-	memcpy(&value, (const char *)c + k->offset, sizeof(value));
-	return value;
+	if (k->size == sizeof(bool))
+		return *(const bool *)at;
+	return *(const uint32_t *)at;
+}
+
+void mg_key_set_number(const struct mg_key *k, struct mg_config *c, uint32_t value)
+{
+	void *at = (char *)c + k->offset;
+
+	if (k->size == sizeof(bool))
+		*(bool *)at = value;
+	else
+		*(uint32_t *)at = value;
 }
 
 const char *mg_key_text(const struct mg_key *k, const struct mg_config *c)

@@ -16,6 +16,8 @@
 #define MG_CONFIG_MAX_LISTEN	   64
 #define MG_CONFIG_MAX_INTERFACES   64
 #define MG_CONFIG_MAX_DESTINATIONS 4096 /* per list */
+#define MG_CONFIG_MAX_PORTS	   1024 /* per list */
+#define MG_CONFIG_MAX_LAN	   64
 
 /*
  * T(key, default, longest in bytes, live)  text
@@ -41,7 +43,22 @@
 	N(pending_per_client, 256, 1, 65535, true)                              \
 	N(max_sessions, 65536, 1, 1048576, true)                                \
 	N(retry_after_s, 30, 0, 255, true)                                      \
-	N(fastopen_queue, 4096, 1, 65535, false)
+	N(fastopen_queue, 4096, 1, 65535, false)                                \
+	E(reply, MG_REPLY_AFTER_CONNECT, mg_reply_names, false)                 \
+	N(hold_max_ms, 800, 1, 60000, true)
+
+/* The mode is live but for one step, which mg_config_check_reload knows: from or to `off`. */
+#define MG_CONFIG_INTERCEPT_KEYS(T, N, E)                            \
+	E(mode, MG_MODE_OFF, mg_mode_names, true)                    \
+	E(source, MG_SOURCE_PRESERVED, mg_source_names, false)       \
+	N(learn_ttl_s, 600, 1, 2592000, true)                        \
+	N(held_max, 65536, 1, 1048576, false)                        \
+	N(held_per_subscriber, 256, 1, 65535, true)                  \
+	E(on_overload, MG_OVERLOAD_PASS, mg_on_overload_names, true) \
+	E(on_failure, MG_FAILURE_OPEN, mg_on_failure_names, true)    \
+	N(stale_ms, 200, 20, 60000, true)
+
+#define MG_CONFIG_CPE_KEYS(T, N, E) E(direct, true, mg_bool_names, false)
 
 #define MG_CONFIG_LAST_KEYS(T, N, E) N(drain_timeout_s, 30, 0, 86400, true)
 
@@ -50,6 +67,11 @@ extern const cyaml_strval_t mg_xdp_names[4];
 extern const cyaml_strval_t mg_source_names[2];
 extern const cyaml_strval_t mg_cookie_names[2];
 extern const cyaml_strval_t mg_server_mptcp_names[3];
+extern const cyaml_strval_t mg_reply_names[2];
+extern const cyaml_strval_t mg_mode_names[4];
+extern const cyaml_strval_t mg_on_overload_names[2];
+extern const cyaml_strval_t mg_on_failure_names[2];
+extern const cyaml_strval_t mg_bool_names[2];
 
 /* What libcyaml fills: the final shapes, but for the lists that are text in the file. */
 struct mg_raw_converter {
@@ -65,13 +87,30 @@ struct mg_raw_destinations {
 	size_t n_deny;
 };
 
+struct mg_raw_intercept {
+	struct mg_config_intercept to;
+	char **except;
+	size_t n_except;
+};
+
+struct mg_raw_cpe {
+	struct mg_config_cpe to;
+	char **lan;
+	size_t n_lan;
+	char *converter;
+};
+
 struct mg_raw_config {
 	struct mg_config to;
 	struct mg_raw_converter converter;
+	struct mg_raw_intercept intercept;
+	struct mg_raw_cpe cpe;
 	struct mg_raw_destinations destinations;
 };
 
 extern const cyaml_schema_value_t mg_config_schema; /* of a struct mg_raw_config pointer */
+/* What `intercept.ports` is when it is not a word; libcyaml knows no such choice and skips it. */
+extern const cyaml_schema_value_t mg_config_ports_schema;
 
 enum mg_key_kind { MG_KEY_TEXT, MG_KEY_NUMBER, MG_KEY_NAME };
 
@@ -79,6 +118,7 @@ struct mg_key {
 	const char *path;
 	enum mg_key_kind kind;
 	size_t offset;	   /* in struct mg_config */
+	size_t size;	   /* there, in bytes: names may be a bool */
 	const char *text;  /* default of a text */
 	uint32_t number;   /* default of the others */
 	uint32_t min, max; /* of a text: max is its length in bytes */
@@ -94,6 +134,7 @@ const struct mg_key *mg_key_find(const char *path);
 /* The value of a number or a name, the text of a text (which may be NULL). */
 uint32_t mg_key_number(const struct mg_key *k, const struct mg_config *c);
 const char *mg_key_text(const struct mg_key *k, const struct mg_config *c);
+void mg_key_set_number(const struct mg_key *k, struct mg_config *c, uint32_t value);
 const char *mg_name_of(const cyaml_strval_t *names, size_t n, int64_t value);
 
 /* Unknown and missing keys, wrong kinds, values out of range: all of them. */
@@ -104,5 +145,10 @@ int mg_config_defaults(struct mg_config *c, const struct mg_tree *t);
 /* Addresses from text, duplicates, contradictions: fills in the lists. 0, or -ENOMEM. */
 int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct mg_findings *f);
 void mg_config_check_values(const struct mg_config *c, struct mg_findings *f);
+/* The part of it that is about what passes through this host, in intercept.c. */
+void mg_config_check_intercept(const struct mg_config *c, struct mg_findings *f);
+void mg_config_check_cpe(const struct mg_config *c, struct mg_findings *f);
+
+bool mg_is_interface_name(const char *name); /* its form, not whether there is one */
 
 #endif

@@ -55,7 +55,7 @@ int mg_config_defaults(struct mg_config *c, const struct mg_tree *t)
 			if (err)
 				return err;
 		} else if (!mg_tree_find(t, k->path)) {
-			memcpy((char *)c + k->offset, &k->number, sizeof(k->number));
+			mg_key_set_number(k, c, k->number);
 		}
 	}
 	return default_node(c);
@@ -66,6 +66,8 @@ struct list {
 	const char *path;
 	char **items;
 	size_t n;
+	void *records; /* of a pointer to them */
+	size_t *n_records;
 	size_t size;
 	int (*parse)(void *record, const char *text);
 	const char *expected;
@@ -81,7 +83,31 @@ static int parse_prefix(void *record, const char *text)
 	return mg_prefix_parse(record, text);
 }
 
-static int convert(void *records, size_t *n, const struct list *l, struct mg_findings *f)
+static int parse_port(void *record, const char *text)
+{
+	size_t len = strlen(text);
+	unsigned long value;
+	uint16_t port;
+
+	if (!len || len > 5 || strspn(text, "0123456789") != len || *text == '0')
+		return -EINVAL;
+	value = strtoul(text, NULL, 10);
+	if (value > UINT16_MAX)
+		return -EINVAL;
+	port = (uint16_t)value;
+	memcpy(record, &port, sizeof(port));
+	return 0;
+}
+
+static int parse_interface(void *record, const char *text)
+{
+	if (strlen(text) >= IFNAMSIZ || !mg_is_interface_name(text))
+		return -EINVAL;
+	strcpy(record, text);
+	return 0;
+}
+
+static int convert(const struct list *l, struct mg_findings *f)
 {
 	char quoted[MG_QUOTE_BYTES], path[64];
 	char *all = NULL;
@@ -98,41 +124,75 @@ static int convert(void *records, size_t *n, const struct list *l, struct mg_fin
 		mg_finding_path(f, path, "is %s, expected %s", mg_quote(quoted, l->items[i]),
 				l->expected);
 	}
-	memcpy(records, &all, sizeof(all));
-	*n = l->n;
+	memcpy(l->records, &all, sizeof(all));
+	*l->n_records = l->n;
 	return 0;
+}
+
+static const char a_prefix[] = "a prefix such as 192.0.2.0/24 or 2001:db8::/32";
+static const char an_endpoint[] = "ADDRESS:PORT or [ADDRESS]:PORT";
+static const char a_port[] = "a port from 1 to 65535";
+
+/* libcyaml skipped `ports`, a word or a list: its items are in the tree, whose strings these are.
+ */
+static int convert_ports(struct mg_config_intercept *i, struct mg_findings *f)
+{
+	const struct mg_node *node = mg_tree_find(f->tree, "intercept.ports");
+	char *items[MG_CONFIG_MAX_PORTS];
+	struct list ports = { "intercept.ports", items,	     0,	    &i->ports, &i->n_ports,
+			      sizeof(uint16_t),	 parse_port, a_port };
+
+	i->any_port = !node || node->kind != MG_NODE_LIST;
+	if (i->any_port)
+		return 0;
+	for (uint32_t at = node->first; at && ports.n < MG_CONFIG_MAX_PORTS;
+	     at = f->tree->nodes[at].next)
+		items[ports.n++] = f->tree->nodes[at].text;
+	return convert(&ports, f);
+}
+
+static void convert_cpe_converter(struct mg_config_cpe *cpe, const char *text,
+				  struct mg_findings *f)
+{
+	char quoted[MG_QUOTE_BYTES];
+
+	if (!text || !*text)
+		return;
+	cpe->has_converter = true;
+	if (mg_ep_parse(&cpe->converter, text))
+		mg_finding_path(f, "cpe.converter", "is %s, expected %s", mg_quote(quoted, text),
+				an_endpoint);
 }
 
 int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct mg_findings *f)
 {
-	const char *prefix = "a prefix such as 192.0.2.0/24 or 2001:db8::/32";
-	struct list listen = { "converter.listen",
-			       raw->converter.listen,
-			       raw->converter.n_listen,
-			       sizeof(struct mg_ep),
-			       parse_ep,
-			       "ADDRESS:PORT or [ADDRESS]:PORT" };
-	struct list allow = { "destinations.allow",
-			      raw->destinations.allow,
-			      raw->destinations.n_allow,
-			      sizeof(struct mg_prefix),
-			      parse_prefix,
-			      prefix };
-	struct list deny = {
-		"destinations.deny",	  raw->destinations.deny, raw->destinations.n_deny,
-		sizeof(struct mg_prefix), parse_prefix,		  prefix
+	const struct list lists[] = {
+		{ "converter.listen", raw->converter.listen, raw->converter.n_listen,
+		  &c->converter.listen, &c->converter.n_listen, sizeof(struct mg_ep), parse_ep,
+		  an_endpoint },
+		{ "intercept.except", raw->intercept.except, raw->intercept.n_except,
+		  &c->intercept.except, &c->intercept.n_except, sizeof(uint16_t), parse_port,
+		  a_port },
+		{ "cpe.lan", raw->cpe.lan, raw->cpe.n_lan, &c->cpe.lan, &c->cpe.n_lan, IFNAMSIZ,
+		  parse_interface, "the name of an interface" },
+		{ "destinations.allow", raw->destinations.allow, raw->destinations.n_allow,
+		  &c->destinations.allow, &c->destinations.n_allow, sizeof(struct mg_prefix),
+		  parse_prefix, a_prefix },
+		{ "destinations.deny", raw->destinations.deny, raw->destinations.n_deny,
+		  &c->destinations.deny, &c->destinations.n_deny, sizeof(struct mg_prefix),
+		  parse_prefix, a_prefix },
 	};
-	int err;
+	int err = 0;
 
-	err = convert(&c->converter.listen, &c->converter.n_listen, &listen, f);
+	for (size_t i = 0; !err && i < sizeof(lists) / sizeof(lists[0]); i++)
+		err = convert(&lists[i], f);
 	if (!err)
-		err = convert(&c->destinations.allow, &c->destinations.n_allow, &allow, f);
+		err = convert_ports(&c->intercept, f);
 	if (!err)
-		err = convert(&c->destinations.deny, &c->destinations.n_deny, &deny, f);
+		convert_cpe_converter(&c->cpe, raw->cpe.converter, f);
 	return err;
 }
 
-/* NULL if a converter can stand there. */
 static const char *listen_trouble(const struct in6_addr *ip)
 {
 	if (mg_ip_is_unspecified(ip))
@@ -151,6 +211,10 @@ static void check_listen(const struct mg_config *c, struct mg_findings *f)
 	const char *trouble;
 	char path[64], text[MG_EP_STRLEN];
 
+	if (!c->converter.n_listen && c->intercept.mode == MG_MODE_OFF && !c->cpe.n_lan)
+		mg_finding_path(f, "converter.listen",
+				"has no address, expected at least 1 where neither intercept nor "
+				"cpe is in use");
 	for (size_t i = 0; i < c->converter.n_listen; i++) {
 		/* One that did not parse has had its finding. */
 		if (!eps[i].port)
@@ -170,7 +234,7 @@ static void check_listen(const struct mg_config *c, struct mg_findings *f)
 	}
 }
 
-static bool is_interface_name(const char *name)
+bool mg_is_interface_name(const char *name)
 {
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return false;
@@ -191,7 +255,7 @@ static void check_interfaces(const struct mg_config *c, struct mg_findings *f)
 
 		snprintf(path, sizeof(path), "interfaces[%zu].name", i);
 		core |= at->role == MG_ROLE_CORE;
-		if (!is_interface_name(at->name))
+		if (!mg_is_interface_name(at->name))
 			mg_finding_path(f, path, "is %s, expected the name of an interface",
 					mg_quote(quoted, at->name));
 		for (size_t j = 0; j < i; j++) {
@@ -238,4 +302,6 @@ void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
 	check_absolute("converter.cookie_key_file", c->converter.cookie_key_file, f);
 	check_interfaces(c, f);
 	check_listen(c, f);
+	mg_config_check_intercept(c, f);
+	mg_config_check_cpe(c, f);
 }

@@ -122,6 +122,20 @@ static void verify_list(struct mg_findings *f, const struct mg_node *node,
 		mg_finding(f, node, "has %u entries, expected at most %u", n, s->sequence.max);
 }
 
+/* A word or a list, which none of libcyaml's kinds is. */
+static void verify_ports(struct mg_findings *f, const struct mg_node *node, unsigned int depth)
+{
+	char quoted[MG_QUOTE_BYTES];
+
+	if (node->kind == MG_NODE_LIST)
+		verify_list(f, node, &mg_config_ports_schema, depth);
+	else if (node->kind == MG_NODE_MAP)
+		mg_finding(f, node, "is a mapping, expected any or a list of ports");
+	else if (strcmp(node->text, "any") != 0)
+		mg_finding(f, node, "is %s, expected any or a list of ports",
+			   mg_quote(quoted, node->text));
+}
+
 static void verify_text(struct mg_findings *f, const struct mg_node *node,
 			const cyaml_schema_value_t *s)
 {
@@ -171,7 +185,13 @@ static void verify_value(struct mg_findings *f, const struct mg_node *node,
 			 const cyaml_schema_value_t *s, unsigned int depth)
 {
 	/* The tables are shallower than that; it bounds the recursion whatever they become. */
-	if (depth > MG_TREE_MAX_DEPTH || !right_kind(f, node, s))
+	if (depth > MG_TREE_MAX_DEPTH)
+		return;
+	if (s->type == CYAML_IGNORE) {
+		verify_ports(f, node, depth);
+		return;
+	}
+	if (!right_kind(f, node, s))
 		return;
 	switch (s->type) {
 	case CYAML_MAPPING:
@@ -193,5 +213,15 @@ static void verify_value(struct mg_findings *f, const struct mg_node *node,
 
 void mg_schema_verify(struct mg_findings *f)
 {
-	verify_value(f, &f->tree->nodes[0], &mg_config_schema, 0);
+	static const char *const something_to_do[] = { "converter", "intercept", "cpe" };
+	const struct mg_node *document = &f->tree->nodes[0];
+
+	verify_value(f, document, &mg_config_schema, 0);
+	if (document->kind != MG_NODE_MAP)
+		return;
+	for (size_t i = 0; i < CYAML_ARRAY_LEN(something_to_do); i++) {
+		if (mg_tree_child(f->tree, document, something_to_do[i]))
+			return;
+	}
+	mg_finding_path(f, "converter", "is missing, expected a mapping");
 }

@@ -34,10 +34,10 @@ BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH)
               -Wno-unused-parameter -Iinclude -Ivmlinux/$(ARCH) -Ibpf -MMD -MP
 
 # ---- what there is -------------------------------------------------------------------------------
-ROOMS     := base wire ask config sys proxy daemon ctl client/lib client/preload client/run
+ROOMS     := base wire request config sys proxy daemon ctl client/lib client/preload client/run
 src        = $(wildcard user/$(1)/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
-OBJ_CORE  := $(foreach r,base wire ask config sys proxy,$(call obj,$(r)))
+OBJ_CORE  := $(foreach r,base wire request config sys proxy,$(call obj,$(r)))
 OBJ_SMALL := $(foreach r,base wire,$(call obj,$(r)))
 SKELS     := $(patsubst bpf/%.bpf.c,$(B)/include/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
 
@@ -80,7 +80,7 @@ $(B)/mpgatectl: $(call obj,ctl) $(OBJ_SMALL)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
 $(B)/mpgate-run: $(call obj,client/run) $(OBJ_SMALL)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
-CLIENT_OBJ := $(call obj,base) $(call obj,ask) $(B)/user/wire/convert.o
+CLIENT_OBJ := $(call obj,base) $(call obj,request) $(B)/user/wire/convert.o
 $(B)/libmpgate.a: $(call obj,client/lib) $(CLIENT_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 $(B)/libmpgate.so.0: $(call obj,client/lib) $(CLIENT_OBJ)

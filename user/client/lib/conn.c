@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ask/ask.h"
-#include "ask/sock.h"
+#include "request/request.h"
+#include "request/sock.h"
 #include "base/addr.h"
 #include "client/lib/cache.h"
 
@@ -20,7 +20,7 @@
 
 #define STATE_SYN_SENT 2 /* of the kernel's TCP states */
 
-enum stage { STAGE_ASKING, STAGE_DIRECT, STAGE_DONE, STAGE_FAILED };
+enum stage { STAGE_REQUESTING, STAGE_DIRECT, STAGE_DONE, STAGE_FAILED };
 
 struct mpgate_conn {
 	struct mpgate_options opt;
@@ -31,7 +31,7 @@ struct mpgate_conn {
 	int64_t deadline_ms;
 	struct mpgate_result result;
 	struct mg_cache_entry cache;
-	struct mg_ask ask;
+	struct mg_request request;
 	size_t direct_off; /* of the caller's data: what a direct connection has sent */
 	uint8_t *out;	   /* the message, then the caller's data */
 };
@@ -95,9 +95,9 @@ static int open_towards_converter(struct mpgate_conn *c)
 	int err = -ENOPROTOOPT;
 
 	if (!(c->opt.flags & MPGATE_NO_MPTCP))
-		err = open_socket(c, &c->ask.converter, IPPROTO_MPTCP);
+		err = open_socket(c, &c->request.converter, IPPROTO_MPTCP);
 	if (err == -EPROTONOSUPPORT || err == -ENOPROTOOPT || err == -EINVAL)
-		err = open_socket(c, &c->ask.converter, IPPROTO_TCP);
+		err = open_socket(c, &c->request.converter, IPPROTO_TCP);
 	return err;
 }
 
@@ -135,12 +135,12 @@ static int converter_failed(struct mpgate_conn *c, int err, const char *why)
 
 static void remember(struct mpgate_conn *c)
 {
-	mg_cache_set(c->opt.flags & MPGATE_NO_CACHE ? "" : c->opt.cache_path, &c->ask.converter,
+	mg_cache_set(c->opt.flags & MPGATE_NO_CACHE ? "" : c->opt.cache_path, &c->request.converter,
 		     &c->cache);
 }
 
 /* What the program gets for what the converter said, or did. */
-static int errno_of(const struct mg_ask *a)
+static int errno_of(const struct mg_request *a)
 {
 	int family = mg_ip_is_v4(&a->server.ip) ? AF_INET : AF_INET6;
 
@@ -154,7 +154,7 @@ static int errno_of(const struct mg_ask *a)
 
 static int accepted(struct mpgate_conn *c)
 {
-	struct mg_span options = c->ask.synack_options;
+	struct mg_span options = c->request.synack_options;
 
 	c->result.synack_options_len = options.len;
 	if (options.len > 0)
@@ -164,35 +164,35 @@ static int accepted(struct mpgate_conn *c)
 
 static int useless(struct mpgate_conn *c)
 {
-	int err = errno_of(&c->ask);
+	int err = errno_of(&c->request);
 
-	if (c->ask.aside_s) {
-		mg_cache_put_aside(&c->cache, c->ask.error_code < 0 ? EPROTO : err,
-				   (int)c->ask.aside_s);
+	if (c->request.aside_s) {
+		mg_cache_put_aside(&c->cache, c->request.error_code < 0 ? EPROTO : err,
+				   (int)c->request.aside_s);
 		remember(c);
 	}
-	return converter_failed(c, err, c->ask.why);
+	return converter_failed(c, err, c->request.why);
 }
 
-static int follow(struct mpgate_conn *c, enum mg_ask_outcome outcome)
+static int follow(struct mpgate_conn *c, enum mg_request_outcome outcome)
 {
-	c->result.zero_rtt = c->ask.zero_rtt;
-	if (c->ask.error_code >= 0)
-		c->result.error_code = c->ask.error_code;
+	c->result.zero_rtt = c->request.zero_rtt;
+	if (c->request.error_code >= 0)
+		c->result.error_code = c->request.error_code;
 	switch (outcome) {
-	case MG_ASK_WAIT:
+	case MG_REQUEST_WAIT:
 		break;
-	case MG_ASK_ACCEPTED:
+	case MG_REQUEST_ACCEPTED:
 		return accepted(c);
-	case MG_ASK_AGAIN:
-		memcpy(c->cache.cookie, c->ask.cookie, sizeof(c->cache.cookie));
-		c->cache.cookie_len = c->ask.cookie_len;
+	case MG_REQUEST_AGAIN:
+		memcpy(c->cache.cookie, c->request.cookie, sizeof(c->cache.cookie));
+		c->cache.cookie_len = c->request.cookie_len;
 		remember(c);
 		return begin_attempt(c);
-	case MG_ASK_SERVER:
-		c->result.why = c->ask.why;
-		return failed(c, errno_of(&c->ask));
-	case MG_ASK_USELESS:
+	case MG_REQUEST_SERVER:
+		c->result.why = c->request.why;
+		return failed(c, errno_of(&c->request));
+	case MG_REQUEST_USELESS:
 		return useless(c);
 	}
 	return -EAGAIN;
@@ -204,20 +204,20 @@ static int begin_attempt(struct mpgate_conn *c)
 
 	if (err)
 		return failed(c, -err);
-	c->stage = STAGE_ASKING;
-	err = mg_ask_start(&c->ask, c->fd, !(c->opt.flags & MPGATE_NO_0RTT));
-	c->result.attempts = c->ask.attempts;
+	c->stage = STAGE_REQUESTING;
+	err = mg_request_start(&c->request, c->fd, !(c->opt.flags & MPGATE_NO_0RTT));
+	c->result.attempts = c->request.attempts;
 	return err ? converter_failed(c, -err, "cannot reach the converter") : -EAGAIN;
 }
 
 static int go_direct(struct mpgate_conn *c)
 {
-	int err = open_socket(c, &c->ask.server, IPPROTO_TCP);
+	int err = open_socket(c, &c->request.server, IPPROTO_TCP);
 
 	if (err)
 		return failed(c, -err);
 	c->stage = STAGE_DIRECT;
-	err = mg_csock_connect(c->fd, &c->ask.server);
+	err = mg_csock_connect(c->fd, &c->request.server);
 	return err ? failed(c, -err) : -EAGAIN;
 }
 
@@ -226,9 +226,9 @@ static int go_direct(struct mpgate_conn *c)
 /* -EAGAIN while there is more to send than the socket takes. */
 static int flush_direct(struct mpgate_conn *c)
 {
-	while (c->direct_off < c->ask.data_len) {
+	while (c->direct_off < c->request.data_len) {
 		ssize_t n = send(c->fd, c->out + MG_CONVERT_MAX_BYTES + c->direct_off,
-				 c->ask.data_len - c->direct_off, MSG_DONTWAIT | MSG_NOSIGNAL);
+				 c->request.data_len - c->direct_off, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EINTR ? -EAGAIN : -errno;
@@ -256,23 +256,23 @@ int mpgate_step(struct mpgate_conn *c)
 {
 	int err = -EAGAIN;
 
-	if (c->stage == STAGE_ASKING)
-		err = follow(c, mg_ask_step(&c->ask));
+	if (c->stage == STAGE_REQUESTING)
+		err = follow(c, mg_request_step(&c->request));
 	else if (c->stage == STAGE_DIRECT)
 		err = step_direct(c);
 	if (c->stage == STAGE_DONE)
 		return 0;
 	if (c->stage == STAGE_FAILED)
 		return -c->err;
-	if (c->stage == STAGE_ASKING && err == -EAGAIN && now_ms() >= c->deadline_ms)
-		return follow(c, mg_ask_timeout(&c->ask));
+	if (c->stage == STAGE_REQUESTING && err == -EAGAIN && now_ms() >= c->deadline_ms)
+		return follow(c, mg_request_timeout(&c->request));
 	return -EAGAIN;
 }
 
 short mpgate_events(const struct mpgate_conn *c)
 {
-	if (c->stage == STAGE_ASKING && c->ask.answering)
-		return mg_ask_wants_write(&c->ask) ? POLLIN | POLLOUT : POLLIN;
+	if (c->stage == STAGE_REQUESTING && c->request.answering)
+		return mg_request_wants_write(&c->request) ? POLLIN | POLLOUT : POLLIN;
 	return POLLOUT;
 }
 
@@ -309,15 +309,15 @@ static struct mpgate_conn *make_conn(const struct mpgate_options *options, const
 	if (data_len > 0)
 		memcpy(c->out + MG_CONVERT_MAX_BYTES, data, data_len);
 	c->opt = *options;
-	c->ask = (struct mg_ask){ .out = c->out,
-				  .data_len = data_len,
-				  .fd = -1,
-				  .error_code = -1,
-				  .cookie_len = options->cookie_len,
-				  .cookie_fixed = options->cookie_len > 0,
-				  .tcp_options_len = options->tcp_options_len };
-	memcpy(c->ask.cookie, options->cookie, options->cookie_len);
-	memcpy(c->ask.tcp_options, options->tcp_options, options->tcp_options_len);
+	c->request = (struct mg_request){ .out = c->out,
+					  .data_len = data_len,
+					  .fd = -1,
+					  .error_code = -1,
+					  .cookie_len = options->cookie_len,
+					  .cookie_fixed = options->cookie_len > 0,
+					  .tcp_options_len = options->tcp_options_len };
+	memcpy(c->request.cookie, options->cookie, options->cookie_len);
+	memcpy(c->request.tcp_options, options->tcp_options, options->tcp_options_len);
 	c->fd = -1;
 	c->result.error_code = -1;
 	return c;
@@ -336,22 +336,23 @@ int mg_conn_start(struct mpgate_conn **conn, const struct mpgate_options *option
 	c = make_conn(options, data, data_len);
 	if (!c)
 		return -ENOMEM;
-	err = mg_ep_from_sockaddr(&c->ask.converter, (const struct sockaddr *)&options->converter);
+	err = mg_ep_from_sockaddr(&c->request.converter,
+				  (const struct sockaddr *)&options->converter);
 	if (err) {
 		mg_conn_free(c);
 		return err;
 	}
-	mg_ep_from_sockaddr(&c->ask.server, dest);
+	mg_ep_from_sockaddr(&c->request.server, dest);
 	if (hooks)
 		c->hooks = *hooks;
 	else
 		c->hooks = (struct mg_conn_hooks){ open_plain, close_plain, &c->opt };
 	c->deadline_ms = now_ms() + options->timeout_ms;
-	mg_cache_get(options->flags & MPGATE_NO_CACHE ? "" : options->cache_path, &c->ask.converter,
-		     &c->cache);
-	if (!c->ask.cookie_fixed) {
-		memcpy(c->ask.cookie, c->cache.cookie, sizeof(c->ask.cookie));
-		c->ask.cookie_len = c->cache.cookie_len;
+	mg_cache_get(options->flags & MPGATE_NO_CACHE ? "" : options->cache_path,
+		     &c->request.converter, &c->cache);
+	if (!c->request.cookie_fixed) {
+		memcpy(c->request.cookie, c->cache.cookie, sizeof(c->request.cookie));
+		c->request.cookie_len = c->cache.cookie_len;
 	}
 	if (mg_cache_is_aside(&c->cache))
 		converter_failed(c, c->cache.aside_err, "the converter was put aside");

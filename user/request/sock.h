@@ -3,8 +3,8 @@
  * The socket calls of a connection attempt. None of them waits, whatever the socket's blocking
  * mode. Addresses are given in the family of the socket: an IPv6 socket may be told to speak IPv4.
  */
-#ifndef MG_ASK_SOCK_H
-#define MG_ASK_SOCK_H
+#ifndef MG_REQUEST_SOCK_H
+#define MG_REQUEST_SOCK_H
 
 #include <linux/tcp.h>
 #include <stdbool.h>

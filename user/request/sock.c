@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "ask/sock.h"
+#include "request/sock.h"
 
 #include <errno.h>
 #include <fcntl.h>

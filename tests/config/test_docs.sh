@@ -24,7 +24,7 @@ result() {
 # shellcheck disable=SC2016 # backquotes of Markdown
 sed -n 's/^| `\([a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
 	awk -F ' [|] ' '$4 == "yes" || $4 == "no" {
-		if ($2 ~ /^list/) next
+		if ($2 ~ /^list/ || $2 ~ /ADDRESS/) next
 		gsub(/`/, "", $2); gsub(/`/, "", $3)
 		if ($3 == "none" || $3 == "name of the host") $3 = ""
 		print $1 "|" $2 "|" $3 "|" $4
@@ -36,7 +36,10 @@ result $? "configuration.md has every key, value and default"
 # The man page has each key, with its range, and says of the right ones that they are live.
 while IFS='|' read -r key values default live; do
 	name=${key##*.}
-	sed -n "/^\.It Cm $name : /,/^\.It Cm\|^\.Ss\|^\.El/p" docs/man/mpgate.yaml.5 >"$work/entry"
+	section=${key%"$name"}
+	section=${section%.}
+	sed -n "/^\.Ss ${section:-Top level}\$/,/^\.S[sh] /p" docs/man/mpgate.yaml.5 |
+		sed -n "/^\.It Cm $name : /,/^\.It Cm\|^\.Ss\|^\.El/p" >"$work/entry"
 	range=$(echo "$values" | sed -n 's/^\([0-9]*\) to \([0-9]*\)$/\1..\2/p')
 	names=$(case $values in [a-z]*,*) ;; [a-z]*) echo "$values" | sed 's/ / | /g' ;; esac)
 	printf '%s\n' "$key: expected $range$names, default $default, live $live" >"$work/diff"
@@ -48,9 +51,12 @@ done <"$work/keys"
 
 "$tool" docs/mpgate.example.yaml >/dev/null 2>"$work/diff"
 result $? "mpgate.example.yaml is a configuration"
-sed -n '/^\.Sh EXAMPLES/,/^\.Ed/p' docs/man/mpgate.yaml.5 | grep -v '^\.' |
-	"$tool" - >/dev/null 2>"$work/diff"
-result $? "the example of mpgate.yaml(5) is a configuration"
+for i in 1 2 3; do
+	awk -v i="$i" '/^\.Sh/ { on = /EXAMPLES/ } /^\.Bd/ { n += on; text = 1 } /^\.Ed/ { text = 0 } on && text && n == i && !/^\./' \
+		docs/man/mpgate.yaml.5 >"$work/example"
+	[ -s "$work/example" ] && "$tool" "$work/example" >/dev/null 2>"$work/diff"
+	result $? "example $i of mpgate.yaml(5) is a configuration"
+done
 awk '/^```yaml/ { on = 1; next } /^```/ { on = 0 } on' README.md |
 	"$tool" - >/dev/null 2>"$work/diff"
 result $? "the example of the README is a configuration"

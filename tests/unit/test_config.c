@@ -83,9 +83,83 @@ static void test_defaults(void **state)
 	assert_int_equal(c->converter.max_sessions, 65536);
 	assert_int_equal(c->converter.retry_after_s, 30);
 	assert_int_equal(c->converter.fastopen_queue, 4096);
+	assert_int_equal(c->converter.reply, MG_REPLY_AFTER_CONNECT);
+	assert_int_equal(c->converter.hold_max_ms, 800);
 	assert_int_equal(c->destinations.n_allow, 0);
 	assert_int_equal(c->destinations.n_deny, 0);
 	assert_int_equal(c->drain_timeout_s, 30);
+	mg_config_free(c);
+}
+
+static void test_on_path_defaults(void **state)
+{
+	struct mg_config *c = parse(LISTEN);
+
+	(void)state;
+	assert_int_equal(c->intercept.mode, MG_MODE_OFF);
+	assert_true(c->intercept.any_port);
+	assert_int_equal(c->intercept.n_ports, 0);
+	assert_int_equal(c->intercept.n_except, 0);
+	assert_int_equal(c->intercept.source, MG_SOURCE_PRESERVED);
+	assert_int_equal(c->intercept.learn_ttl_s, 600);
+	assert_int_equal(c->intercept.held_max, 65536);
+	assert_int_equal(c->intercept.held_per_subscriber, 256);
+	assert_int_equal(c->intercept.on_overload, MG_OVERLOAD_PASS);
+	assert_int_equal(c->intercept.on_failure, MG_FAILURE_OPEN);
+	assert_int_equal(c->intercept.stale_ms, 200);
+	assert_int_equal(c->cpe.n_lan, 0);
+	assert_false(c->cpe.has_converter);
+	assert_true(c->cpe.direct);
+	mg_config_free(c);
+}
+
+/* Nobody listens: the other rooms find the converter's timeouts all the same. */
+static void test_without_a_converter(void **state)
+{
+	struct mg_config *c = parse("interfaces: [ { name: a0, role: access } ]\n"
+				    "intercept: { mode: take-over, source: shared }\n");
+
+	(void)state;
+	assert_int_equal(c->converter.n_listen, 0);
+	assert_int_equal(c->converter.connect_timeout_ms, 5000);
+	assert_int_equal(c->converter.idle_timeout_s, 7440);
+	assert_int_equal(c->converter.max_sessions, 65536);
+	mg_config_free(c);
+}
+
+#define ON_PATH                                                                            \
+	"interfaces: [ { name: a0, role: access }, { name: c0, role: core } ]\n"           \
+	"intercept:\n"                                                                     \
+	"  mode: hybrid\n  ports: [ 443, 80, 8080 ]\n  except: [ 80 ]\n  source: shared\n" \
+	"  learn_ttl_s: 2\n  held_max: 3\n  held_per_subscriber: 4\n"                      \
+	"  on_overload: drop\n  on_failure: closed\n  stale_ms: 50\n"
+
+static void test_on_path_in_place(void **state)
+{
+	struct mg_config *c = parse(ON_PATH "cpe: { lan: [ br0, br1 ], direct: false,\n"
+					    "       converter: '192.0.2.1:5124' }\n");
+	char text[MG_EP_STRLEN];
+
+	(void)state;
+	assert_int_equal(c->intercept.mode, MG_MODE_HYBRID);
+	assert_false(c->intercept.any_port);
+	assert_int_equal(c->intercept.n_ports, 3);
+	assert_int_equal(c->intercept.ports[0], 443);
+	assert_int_equal(c->intercept.ports[2], 8080);
+	assert_int_equal(c->intercept.n_except, 1);
+	assert_int_equal(c->intercept.except[0], 80);
+	assert_int_equal(c->intercept.source, MG_SOURCE_SHARED);
+	assert_int_equal(c->intercept.learn_ttl_s, 2);
+	assert_int_equal(c->intercept.held_max, 3);
+	assert_int_equal(c->intercept.held_per_subscriber, 4);
+	assert_int_equal(c->intercept.on_overload, MG_OVERLOAD_DROP);
+	assert_int_equal(c->intercept.on_failure, MG_FAILURE_CLOSED);
+	assert_int_equal(c->intercept.stale_ms, 50);
+	assert_int_equal(c->cpe.n_lan, 2);
+	assert_string_equal(c->cpe.lan[1], "br1");
+	assert_true(c->cpe.has_converter);
+	assert_string_equal(mg_ep_format(text, &c->cpe.converter), "192.0.2.1:5124");
+	assert_false(c->cpe.direct);
 	mg_config_free(c);
 }
 
@@ -213,6 +287,25 @@ static void test_host_has_none_of_it(void **state)
 		   "expected a local one\n"
 		   "t.yaml:8: converter.listen[2]: [2001:db8::1]:5124 is not an address of this "
 		   "host, expected a local one\n");
+}
+
+static void test_host_of_a_cpe(void **state)
+{
+	const char *access = "interfaces: [ { name: lo, role: access } ]\n";
+	char text[256];
+
+	(void)state;
+	snprintf(text, sizeof(text), "%scpe:\n  lan: [ mgnone0 ]\n  converter: '127.0.0.1:5124'\n",
+		 access);
+	check_host(text,
+		   "t.yaml:3: cpe.lan[0]: mgnone0 does not exist, expected an interface of this "
+		   "network namespace\n"
+		   "t.yaml:4: cpe.converter: 127.0.0.1:5124 is an address of this host, expected "
+		   "another host's\n");
+	snprintf(text, sizeof(text), "%scpe:\n  lan: [ mgnone0 ]\n  converter: '192.0.2.1:5124'\n",
+		 access);
+	check_host(text, "t.yaml:3: cpe.lan[0]: mgnone0 does not exist, expected an interface of "
+			 "this network namespace\n");
 }
 
 static void test_address_in_use_is_still_local(void **state)
@@ -383,6 +476,62 @@ static void test_reload_of_an_interface(void **state)
 	check_reload(before, "interfaces: [ { name: a0, role: access, xdp: auto } ]\n" LISTEN, "");
 }
 
+static void test_reload_on_path(void **state)
+{
+	(void)state;
+	check_reload(ON_PATH, ON_PATH, "");
+	check_reload(ON_PATH,
+		     "interfaces: [ { name: a0, role: access }, { name: c0, role: core } ]\n"
+		     "intercept:\n  mode: take-over\n  except: [ 22 ]\n  source: shared\n"
+		     "  learn_ttl_s: 20\n  held_max: 3\n  held_per_subscriber: 40\n"
+		     "  on_overload: pass\n  on_failure: open\n  stale_ms: 500\n"
+		     "converter: { listen: [], hold_max_ms: 500 }\n",
+		     "");
+	check_reload(ON_PATH,
+		     "interfaces: [ { name: a0, role: access }, { name: c0, role: core } ]\n"
+		     "intercept:\n  mode: off\n  held_max: 4\n"
+		     "converter: { listen: [ '127.0.0.1:1' ], reply: at-once }\n",
+		     "t.yaml:5: converter.reply: cannot change while running, expected "
+		     "after-connect as before\n"
+		     "t.yaml:2: intercept.source: cannot change while running, expected shared as "
+		     "before\n"
+		     "t.yaml:4: intercept.held_max: cannot change while running, expected 3 as "
+		     "before\n"
+		     "t.yaml:3: intercept.mode: cannot change while running, expected hybrid as "
+		     "before\n"
+		     "t.yaml:5: converter.listen: cannot change while running, expected the same "
+		     "list as before\n");
+	check_reload(LISTEN "intercept: { mode: off }\n", LISTEN, "");
+}
+
+static void test_reload_of_a_cpe(void **state)
+{
+	const char *access = "interfaces: [ { name: a0, role: access } ]\n";
+	const char *refused = "t.yaml:2: cpe: cannot change while running, expected the same as "
+			      "before\n";
+	static const char *const others[] = {
+		"cpe: { lan: [ br0, br1 ], converter: '192.0.2.1:1' }\n",
+		"cpe: { lan: [ br1 ], converter: '192.0.2.1:1' }\n",
+		"cpe: { lan: [ br0 ], converter: '192.0.2.1:2' }\n",
+		"cpe: { lan: [ br0 ] }\n",
+	};
+	char before[256], after[256];
+
+	(void)state;
+	snprintf(before, sizeof(before), "%scpe: { lan: [ br0 ], converter: '192.0.2.1:1' }\n",
+		 access);
+	check_reload(before, before, "");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		snprintf(after, sizeof(after), "%s%s", access, others[i]);
+		check_reload(before, after, refused);
+	}
+	snprintf(after, sizeof(after),
+		 "%scpe: { lan: [ br0 ], converter: '192.0.2.1:1', direct: false }\n", access);
+	check_reload(before, after,
+		     "t.yaml:2: cpe.direct: cannot change while running, expected "
+		     "true as before\n");
+}
+
 /* The daemon may be named after its host; a host that is renamed must not spoil a reload. */
 static void test_reload_after_the_host_was_renamed(void **state)
 {
@@ -426,11 +575,15 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_on_path_defaults),
+		cmocka_unit_test(test_without_a_converter),
 		cmocka_unit_test(test_values_in_their_places),
+		cmocka_unit_test(test_on_path_in_place),
 		cmocka_unit_test(test_size_limit),
 		cmocka_unit_test(test_unreadable_file),
 		cmocka_unit_test(test_host_is_fine),
 		cmocka_unit_test(test_host_has_none_of_it),
+		cmocka_unit_test(test_host_of_a_cpe),
 		cmocka_unit_test(test_address_in_use_is_still_local),
 		cmocka_unit_test_setup_teardown(test_cookie_key, write_key, remove_key),
 		cmocka_unit_test(test_missing_cookie_key),
@@ -438,6 +591,8 @@ int main(void)
 		cmocka_unit_test(test_reload_of_what_may_change),
 		cmocka_unit_test(test_reload_of_what_may_not),
 		cmocka_unit_test(test_reload_of_an_interface),
+		cmocka_unit_test(test_reload_on_path),
+		cmocka_unit_test(test_reload_of_a_cpe),
 		cmocka_unit_test(test_reload_after_the_host_was_renamed),
 		cmocka_unit_test(test_findings_without_a_file),
 	};

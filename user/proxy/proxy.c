@@ -21,6 +21,7 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	if (err)
 		return err;
 	mg_offers_init(&p->offers);
+	mg_via_memory_init(&p->via);
 	p->workers = calloc(n_workers, sizeof(*p->workers));
 	if (!p->workers) {
 		mg_pending_free(&p->pending);

@@ -9,6 +9,7 @@
 
 #include "proxy/offers.h"
 #include "proxy/pending.h"
+#include "proxy/via.h"
 #include "proxy/worker.h"
 #include "sys/dp.h"
 
@@ -17,6 +18,7 @@ struct mg_proxy {
 		*dp; /* NULL: no data plane, all still works but the Extended TCP Header is empty */
 	struct mg_pending pending;
 	struct mg_offers offers;
+	struct mg_via_memory via;
 	_Atomic uint64_t sessions; /* now, of all workers */
 	struct mg_worker *workers;
 	unsigned int n_workers;

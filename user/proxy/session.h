@@ -212,6 +212,8 @@ bool mg_via_wanted(const struct mg_session *s);
 enum mg_step mg_via_start(struct mg_session *s);
 enum mg_step mg_via_step(struct mg_session *s);
 enum mg_step mg_via_timeout(struct mg_session *s);
+/* After a bypass the server itself accepted. */
+void mg_via_reached(struct mg_session *s);
 void mg_via_free(struct mg_session *s);
 /* NEXT, FAILED, WAIT, or PASS when the server turns out to speak MPTCP. */
 enum mg_step mg_connect_start(struct mg_session *s, struct mg_convert_buf *answer);

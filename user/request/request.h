@@ -25,18 +25,14 @@ enum mg_request_outcome {
 	MG_REQUEST_WAIT,     /* nothing yet */
 	MG_REQUEST_ACCEPTED, /* the server accepted; what comes next on the socket is its own */
 	MG_REQUEST_AGAIN,    /* the cookie changed: once more, on a new socket */
-	MG_REQUEST_SERVER,   /* the server failed (error_code): a direct connection would hear the
-				same */
-	MG_REQUEST_USELESS,  /* the converter is of no use: this time, or (aside_s) for so many
-			      * seconds
-			      */
+	MG_REQUEST_SERVER,   /* the server failed (error_code), and would fail without us, too */
+	MG_REQUEST_USELESS,  /* so is the converter: this time, or (aside_s) for so many seconds */
 };
 
 struct mg_request {
 	/* The caller's to set. */
 	struct mg_ep converter, server;
-	uint8_t cookie[MG_REQUEST_COOKIE_MAX_BYTES]; /* the one to show; MG_REQUEST_AGAIN changes it
-						      */
+	uint8_t cookie[MG_REQUEST_COOKIE_MAX_BYTES]; /* to show; a step may change it */
 	size_t cookie_len;			     /* 0: none */
 	bool cookie_fixed;			     /* configured: no other one is asked for */
 	uint8_t tcp_options[MG_REQUEST_OPTIONS_MAX_BYTES]; /* wanted of the server connection */

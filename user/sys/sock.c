@@ -167,14 +167,10 @@ static int bind_source(int fd, const struct mg_ep *source, bool any_port)
 	return bind(fd, (struct sockaddr *)&ss, len) ? -errno : 0;
 }
 
-static int try_connect(int *out, const struct mg_ep *peer, const struct mg_ep *source,
-		       bool any_port, bool mptcp)
+int mg_sock_new(const struct mg_ep *peer, bool mptcp)
 {
 	bool v4 = mg_ip_is_v4(&peer->ip);
-	struct sockaddr_storage ss;
-	socklen_t len = mg_ep_to_sockaddr(peer, &ss);
 	int fd = new_socket(v4, &mptcp);
-	int err = 0;
 
 	if (fd < 0)
 		return fd;
@@ -190,6 +186,19 @@ static int try_connect(int *out, const struct mg_ep *peer, const struct mg_ep *s
 		setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
 	else
 		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+	return fd;
+}
+
+static int try_connect(int *out, const struct mg_ep *peer, const struct mg_ep *source,
+		       bool any_port, bool mptcp)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = mg_ep_to_sockaddr(peer, &ss);
+	int fd = mg_sock_new(peer, mptcp);
+	int err = 0;
+
+	if (fd < 0)
+		return fd;
 	if (source)
 		err = bind_source(fd, source, any_port);
 	if (!err && connect(fd, (struct sockaddr *)&ss, len) && errno != EINPROGRESS)

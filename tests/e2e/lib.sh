@@ -204,7 +204,8 @@ trap 'exit 143' TERM HUP
 
 # ---- mpgated ------------------------------------------------------------------------------------
 # write_config KEY=VALUE…: $T/mpgate.yaml from the defaults below and the given keys; a key is
-# "workers", "converter.cookie", "destinations.deny", "px0.xdp"; an empty value leaves the key out.
+# "workers", "converter.cookie", "intercept.mode", "destinations.deny", "px0.xdp"; an empty value leaves
+# the key out.
 write_config() {
 	local pair
 	local -A c=([node]=px1 [runtime_dir]=$RUN [bpffs]=$BPFFS [workers]=2 [drain_timeout_s]=10
@@ -217,8 +218,10 @@ write_config() {
 		echo "  - { name: px1, role: core }"
 		echo "converter:"
 		section converter. c
-		[[ " ${!c[*]}" != *" destinations."* ]] || echo "destinations:"
-		section destinations. c
+		for pair in intercept cpe destinations; do
+			[[ " ${!c[*]}" != *" $pair."* ]] || echo "$pair:"
+			section "$pair." c
+		done
 	} >"$T/mpgate.yaml"
 }
 
@@ -289,12 +292,28 @@ n_fds() {
 }
 
 # ---- servers and clients ------------------------------------------------------------------------
-# start_server [ARG…]: tests/tools/server.py in the servers' namespace; its events are JSON lines in
-# $T/server.events.
+# start_server [ARG…]: tests/tools/server.py in the servers' namespace, or in $SERVER_SPACE; its events
+# are JSON lines in $T/server.events.
 start_server() {
 	: >"$T/server.events"
-	spawn server nsx sv python3 "$TOOLS/server.py" --events "$T/server.events" "$@"
+	spawn server nsx "${SERVER_SPACE:-sv}" python3 "$TOOLS/server.py" --events "$T/server.events" "$@"
 	wait_until 10 grep -q listening "$T/server.events" || bail "the server starts"
+}
+
+# start_mserver [ARG…]: another one, on ports "mPORT" with MPTCP; its events are in $T/mserver.events.
+start_mserver() {
+	topo_sysctl sv net.mptcp.enabled=1
+	: >"$T/mserver.events"
+	spawn mserver nsx sv python3 "$TOOLS/server.py" --events "$T/mserver.events" "$@"
+	wait_until 10 grep -q listening "$T/mserver.events" || bail "the MPTCP server starts"
+}
+
+mserver_saw() {
+	python3 "$TOOLS/jget.py" --lines ev "$1" <"$T/mserver.events"
+}
+
+mserver_is() {
+	[ "$(mserver_saw "$1")" = "$2" ]
 }
 
 # server_saw EXPR: a python expression over ev, the list of events; prints it.
@@ -310,6 +329,16 @@ server_is() {
 # conv ARG…: the raw Convert client in the UE's namespace. Its report (JSON) is left in $T/conv.json.
 conv() {
 	nsx ue timeout --foreground 60 python3 "$TOOLS/rawconv.py" "$@" >"$T/conv.json" 2>"$T/conv.log"
+}
+
+# direct ADDR:PORT ARG…: no converter's client, one that simply connects to a server and acts. Reports
+# as conv does.
+direct() {
+	conv --converter "$1" --deliver never --no-answer "${@:2}"
+}
+
+direct_bg() { # NAME ADDR:PORT ARG…
+	conv_bg "$1" --converter "$2" --deliver never --no-answer "${@:3}"
 }
 
 # conv_bg NAME ARG…: the same in the background; report in $T/NAME.log, commands through fifo
@@ -334,9 +363,9 @@ report_get() { # NAME EXPR
 }
 
 # ---- captures -----------------------------------------------------------------------------------
-# capture_start NAME SPACE INTERFACE [FILTER]
+# capture_start NAME SPACE INTERFACE [FILTER]; with SNAP=0 whole packets
 capture_start() {
-	spawn "cap-$1" nsx "$2" tcpdump -Z root --immediate-mode -U -n -s 256 -i "$3" \
+	spawn "cap-$1" nsx "$2" tcpdump -Z root --immediate-mode -U -n -s "${SNAP:-256}" -i "$3" \
 		-w "$T/$1.pcap" "${@:4}"
 	wait_until 10 grep -q "listening on" "$T/cap-$1.log" || bail "tcpdump starts"
 }
@@ -352,6 +381,31 @@ capture_count() { # NAME FILTER
 
 capture_has() { # NAME FILTER
 	[ "$(capture_count "$@")" -gt 0 ]
+}
+
+# Checksums that were left to the hardware, and segments larger than any wire takes, are no use to who
+# compares captures byte for byte.
+no_offload() {
+	local s dev
+	while read -r s dev; do
+		nsx "$s" ethtool -K "$dev" tx off tso off gso off gro off >/dev/null 2>&1
+	done <<-END
+		ue ue0
+		ue ue1
+		rt ra0
+		rt ra1
+		rt rp0
+		px px0
+		px px1
+		sv sv0
+	END
+}
+
+# same_packets NAME A B HOPS [FILTER]: captures A and B, made with SNAP=0, hold the same, byte for byte.
+same_packets() {
+	local same=(python3 "$TOOLS/pcapsame.py" --hops "$4" "$T/$2.pcap" "$T/$3.pcap" "${@:5}")
+	wait_until 3 "${same[@]}"
+	ok "$1" "${same[@]}"
 }
 
 # ---- files --------------------------------------------------------------------------------------

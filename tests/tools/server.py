@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""A plain TCP server that does one simple thing per port and writes down what it saw.
+"""A TCP server that does one simple thing per port and writes down what it saw. Plain TCP, and MPTCP on
+a port that is written with an m before it.
 
-usage: server.py --events FILE PORT:MODE[:ARG]...
+usage: server.py --events FILE [m]PORT:MODE[:ARG]...
 
   echo          sends back what comes
   sink          reads to the end, then ends too
@@ -17,7 +18,7 @@ usage: server.py --events FILE PORT:MODE[:ARG]...
   http          GET /N answers N bytes of the pattern; keeps the connection
   silent        neither reads nor writes until the peer is gone
 
-Events are JSON lines: listening, accept (peer), first (the first bytes), fin, rst, sent; `conn` tells
+Events are JSON lines: listening, accept (peer, local, mptcp), first (the first bytes), fin, rst, sent; `conn` tells
 connections apart, fin and rst carry what was received until then.
 """
 import argparse
@@ -35,6 +36,7 @@ import time
 
 import pattern
 
+IPPROTO_MPTCP, TCP_IS_MPTCP = 262, 43
 CHUNK = 262144
 
 
@@ -214,8 +216,15 @@ def handle(conn, mode, arg):
         conn.sock.close()
 
 
-def listen(port):
-    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+def speaks_mptcp(sock):
+    try:
+        return bool(sock.getsockopt(socket.IPPROTO_TCP, TCP_IS_MPTCP))
+    except OSError:
+        return False
+
+
+def listen(port, proto):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_STREAM, proto)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.bind(("::", port))
@@ -235,7 +244,9 @@ def main():
         port, mode, arg = (spec.split(":", 2) + [""])[:3]
         if mode not in MODES:
             sys.exit("unknown mode: " + spec)
-        listeners[listen(int(port))] = (int(port), mode, arg)
+        proto = IPPROTO_MPTCP if port.startswith("m") else 0
+        port = int(port.lstrip("m"))
+        listeners[listen(port, proto)] = (port, mode, arg)
     events.put("listening")
     while True:
         for s in select.select(list(listeners), [], [])[0]:
@@ -243,7 +254,7 @@ def main():
             sock, addr = s.accept()
             number += 1
             conn = Conn(events, sock, number, port, endpoint(addr))
-            conn.put("accept")
+            conn.put("accept", local=endpoint(sock.getsockname()), mptcp=speaks_mptcp(sock))
             threading.Thread(target=handle, args=(conn, mode, arg), daemon=True).start()
 
 

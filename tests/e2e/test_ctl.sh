@@ -92,9 +92,14 @@ prints "status: interface" '^px0 +access +native\+dispatcher +12$' status
 prints "status: converter" '^CONVERTER  10\.3\.0\.2:5124  \[fd00:3::2\]:5124$' status
 prints "status: sessions" '^sessions   12 active, 1,234,567 accepted$' status
 prints "status: features" '^no   xdp_dispatcher: nobody shares$' status
-prints "sessions: heads" '^ID  STATE  CLIENT .* AGE$' sessions
+prints "status: mode" '^intercept  hybrid$' status
+prints "status: LAN" '^LAN        br0 br1$' status
+prints "status: the ISP's converter" '^converter  192\.0\.2\.1:5124$' status
+prints "status: what is held" '^SYNs held  intercept cpe$' status
+prints "status: heartbeat" '^heartbeat  alive, 17 ms ago$' status
+prints "sessions: heads" '^ID  KIND +STATE  CLIENT .* AGE$' sessions
 prints "sessions: a row" \
-	'^ 7  relay  10\.1\.0\.2:40007  \[2001:db8::80\]:443  mptcp +2 .* 2 h 3 min$' sessions
+	'^ 7  convert    relay  10\.1\.0\.2:40007  \[2001:db8::80\]:443  mptcp +2 .* 2 h 3 min$' sessions
 prints "sessions: fall-back" '10\.1\.0\.2:40010 .*  fallback  ' sessions
 ctl sessions
 [ "$(wc -l <"$work/out")" -eq 13 ] && [ "$(awk '{ print length }' "$work/out" | sort -u | wc -l)" -eq 1 ]
@@ -106,6 +111,14 @@ prints "session: subflow" '^10\.3\.0\.2:5124  10\.2\.0\.2:40002  yes$' session 7
 prints "session: keys of a later version" '^new +\{"a":\[1,null,2\.5\]\}$' session 904
 prints "session: text fit for a terminal" '^server  a\?\[2Jb\?$' session 903
 prints "session: what is not there" '^source +-$' session 905
+prints "session: kind" '^kind +intercept$' session 8
+prints "session: the server's side" '^server_mptcp +yes$' session 8
+prints "servers: heads" '^SERVER +MPTCP  SOURCE   +EXPIRES$' servers
+prints "servers: one with MPTCP" '^192\.0\.2\.80:443 +yes +passive +9 min 59 s$' servers
+prints "servers: one without" '^\[2001:db8::80\]:80 +no +probe +1 min 1 s$' servers
+prints "servers forget one" '^forgotten: \[2001:db8::80\]:80$' servers forget '[2001:db8::80]:80'
+prints "servers forget all" '^forgotten: all$' servers forget all
+prints "counters: SYNs held" '^  held +4,321$' counters
 prints "counters: a group" '^xdp class$' counters
 prints "counters: digits" '^  data +98,765,432$' counters
 prints "counters: bytes" '^  bytes_down +12\.3 GB \(12,345,678,901\)$' counters
@@ -117,12 +130,16 @@ prints "config: YAML" '^node: "px1"$' config
 prints "close" '^closed: 7$' close 7
 prints "log-level" '^log level set: debug$' log-level debug
 prints "version" '^mpgatectl [0-9]+\.[0-9]+\.[0-9]+$' --version
-prints "help lists the commands" '^  log-level LEVEL   error, warning, info or debug$' --help
+prints "help lists the commands" '^  servers forget ADDR:PORT\|all  ask' --help
+prints "help lines up" '^  log-level LEVEL              +error, warning, info or debug$' --help
 
 json "JSON: status" 'r["pid"] == 4711 and r["features"]["sockops"] is True' status
 json "JSON: sessions" '[s["id"] for s in r] == list(range(1, 13))' sessions
 json "JSON: session" 'r["id"] == 7 and len(r["subflows"]) == 2' session 7
 json "JSON: counters" 'r["xdp"]["class"]["data"] == 98765432' counters
+json "JSON: servers" 'r[0] == {"server": "192.0.2.80:443", "mptcp": True, "expires_s": 599, "source": "passive"}' \
+	servers
+json "JSON: status on the path" 'r["hold"]["beat_age_ms"] == 17 and r["cpe"]["lan"] == ["br0", "br1"]' status
 json "JSON: config is the YAML as a string" 'r.startswith("node:")' config
 json "JSON: close" 'r == {}' close 7
 
@@ -145,6 +162,13 @@ fails "no such number" 2 'session needs the number of a session, not "0"' sessio
 fails "number too large" 2 \
 	'session needs the number of a session, not "9223372036854775808"' \
 	session 9223372036854775808
+fails "a server nobody knows" 1 "nothing is known of 192.0.2.99:80" servers forget 192.0.2.99:80
+fails "forget needs a server" 2 "servers forget needs ADDR:PORT|all" servers forget
+fails "no server" 2 'servers forget needs a server'"'"'s address and port, or all, not "10.0.0.1"' \
+	servers forget 10.0.0.1
+fails "servers alone take nothing" 2 'servers does not take "remember"' servers remember
+fails "one server at a time" 2 'servers forget does not take "all"' servers forget all all
+fails "the wire's name is none" 2 'unknown command "servers-forget"' servers-forget all
 fails "no such level" 2 'log-level needs error, warning, info or debug, not "loud"' log-level loud
 fails "--top alone" 2 "--top goes with sessions only" status --top
 fails "--top as JSON" 2 "--top and --json do not go together" sessions --top --json

@@ -13,19 +13,21 @@ import threading
 import time
 
 START = time.monotonic()
+KINDS = ["cpe", "convert", "intercept"]
 
 
 def session(number):
     elapsed = time.monotonic() - START
     return {
         "id": number,
-        "kind": "convert",
+        "kind": KINDS[number % 3],
         "state": "relay",
         "client": "10.1.0.2:%d" % (40000 + number % 20000),
         "server": "[2001:db8::80]:443" if number % 2 else "192.0.2.80:80",
         "source": "10.4.0.2:%d" % (20000 + number % 20000),
         "mptcp": number % 3 != 0,
         "fallback": number % 5 == 0,
+        "server_mptcp": number % 4 == 0,
         "token": "%08x" % (0xE3881C92 ^ number),
         "subflows": [
             {"local": "10.3.0.2:5124", "remote": "10.1.0.2:40001", "backup": False},
@@ -54,7 +56,20 @@ STATUS = {
         "active": 12,
         "accepted": 1234567,
     },
+    "intercept": {"mode": "hybrid"},
+    "cpe": {"lan": ["br0", "br1"], "converter": "192.0.2.1:5124"},
+    "hold": {
+        "kinds": ["intercept", "cpe"],
+        "alive": True,
+        "beat_age_ms": 17,
+        "stale_ms": 200,
+    },
 }
+
+SERVERS = [
+    {"server": "192.0.2.80:443", "mptcp": True, "expires_s": 599, "source": "passive"},
+    {"server": "[2001:db8::80]:80", "mptcp": False, "expires_s": 61, "source": "probe"},
+]
 
 COUNTERS = {
     "xdp": {
@@ -70,6 +85,8 @@ COUNTERS = {
         "closed": {"finished": 27, **{"reason_%d" % n: 0 for n in range(9)}},
     },
     "mptcp": {"fallbacks": 1, "joins": 38},
+    "hold": {"held": 4321, "replayed": 4300, "passed": 20, "overflow": 0},
+    "servers": {"known": 2, "probes": 2, "passes": 1234},
 }
 
 
@@ -84,6 +101,12 @@ def answer(request, sessions):
         return {"ok": True, "result": STATUS}
     if command == "sessions":
         return {"ok": True, "result": [session(n) for n in range(1, sessions + 1)]}
+    if command == "servers":
+        return {"ok": True, "result": SERVERS}
+    if command == "servers-forget":
+        if request["server"] == "192.0.2.99:80":
+            return error("ENOENT", "nothing is known of 192.0.2.99:80")
+        return {"ok": True, "result": {"done": True}}
     if command == "counters":
         return {"ok": True, "result": COUNTERS}
     if command == "config":

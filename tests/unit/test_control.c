@@ -30,6 +30,8 @@ static void test_every_command_there_and_back(void **state)
 			in.id = 0x123456789abcdefULL;
 		if (i == MG_CMD_LOG_LEVEL)
 			in.level = MG_LOG_DEBUG;
+		if (i == MG_CMD_FORGET)
+			assert_int_equal(mg_control_parse_server(&in, "[2001:db8::1]:443"), 0);
 		line = mg_control_format_request(&in);
 		assert_non_null(line);
 		assert_int_equal(line[strlen(line) - 1], '\n');
@@ -40,8 +42,23 @@ static void test_every_command_there_and_back(void **state)
 		assert_int_equal(out.cmd, in.cmd);
 		assert_true(out.id == in.id);
 		assert_int_equal(out.level, in.level);
+		assert_false(out.all);
+		assert_true(mg_ep_equal(&out.server, &in.server));
 		free(line);
 	}
+}
+
+static void test_forget_all(void **state)
+{
+	struct mg_control_request in = { .cmd = MG_CMD_FORGET, .all = true }, out;
+	char *line = mg_control_format_request(&in), why[128];
+
+	(void)state;
+	assert_string_equal(line, "{\"cmd\":\"servers-forget\",\"server\":\"all\"}\n");
+	assert_int_equal(parse(&out, line, why), 0);
+	assert_int_equal(out.cmd, MG_CMD_FORGET);
+	assert_true(out.all);
+	free(line);
 }
 
 static void test_who_may(void **state)
@@ -54,6 +71,8 @@ static void test_who_may(void **state)
 	assert_false(mg_command_needs_root(MG_CMD_CONFIG));
 	assert_true(mg_command_needs_root(MG_CMD_DRAIN));
 	assert_true(mg_command_needs_root(MG_CMD_CLOSE));
+	assert_false(mg_command_needs_root(MG_CMD_SERVERS));
+	assert_true(mg_command_needs_root(MG_CMD_FORGET));
 	assert_true(mg_command_needs_root(MG_CMD_LOG_LEVEL));
 	assert_string_equal(mg_command_name(MG_CMD_LOG_LEVEL), "log-level");
 }
@@ -83,6 +102,13 @@ static void test_refused_requests(void **state)
 		{ "{\"cmd\":\"log-level\",\"level\":\"loud\"}", "log-level needs \"level\"" },
 		{ "{\"cmd\":\"log-level\",\"level\":3}", "log-level needs \"level\"" },
 		{ "{\"cmd\":\"log-level\"}", "log-level needs \"level\"" },
+		{ "{\"cmd\":\"servers\",\"server\":\"all\"}", "servers takes no argument" },
+		{ "{\"cmd\":\"servers-forget\"}", "servers-forget needs \"server\"" },
+		{ "{\"cmd\":\"servers-forget\",\"server\":7}", "servers-forget needs \"server\"" },
+		{ "{\"cmd\":\"servers-forget\",\"server\":\"everything\"}",
+		  "servers-forget needs \"server\"" },
+		{ "{\"cmd\":\"servers-forget\",\"server\":\"10.0.0.1\"}",
+		  "servers-forget needs \"server\"" },
 	};
 	struct mg_control_request req;
 	char why[128];
@@ -212,6 +238,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_command_there_and_back),
+		cmocka_unit_test(test_forget_all),
 		cmocka_unit_test(test_who_may),
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_length_limit),

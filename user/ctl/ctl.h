@@ -25,6 +25,7 @@ int mg_ctl_ask(int fd, const struct mg_control_request *req, json_t **result, ch
 void mg_show_status(const json_t *result);
 void mg_show_sessions(const json_t *result);
 void mg_show_session(const json_t *result);
+void mg_show_servers(const json_t *result);
 void mg_show_counters(const json_t *result);
 void mg_show_config(const json_t *result);
 

@@ -7,25 +7,32 @@
 
 #include "ctl/ctl.h"
 
-#define EXIT_USAGE 2
+#define EXIT_USAGE  2
+#define HELP_COLUMN 29 /* where help says what a command does, less the indent */
 
 struct subcommand {
 	enum mg_command cmd;
-	const char *arg; /* as help shows it; NULL: none */
+	const char *words; /* as they are typed; NULL: the command's name */
+	const char *arg;   /* as help shows it; NULL: none */
 	const char *what;
 	void (*show)(const json_t *result); /* NULL: `done` says it */
 	const char *done;
 };
 
 static const struct subcommand subcommands[] = {
-	{ MG_CMD_STATUS, NULL, "what runs, and how", mg_show_status, NULL },
-	{ MG_CMD_SESSIONS, NULL, "all sessions; live with --top", mg_show_sessions, NULL },
-	{ MG_CMD_SESSION, "ID", "one session, with its subflows", mg_show_session, NULL },
-	{ MG_CMD_COUNTERS, NULL, "everything that is counted", mg_show_counters, NULL },
-	{ MG_CMD_CONFIG, NULL, "the running configuration", mg_show_config, NULL },
-	{ MG_CMD_DRAIN, NULL, "take no new sessions, end when the last is over", NULL, "draining" },
-	{ MG_CMD_CLOSE, "ID", "reset one session", NULL, "closed" },
-	{ MG_CMD_LOG_LEVEL, "LEVEL", "error, warning, info or debug", NULL, "log level set" },
+	{ MG_CMD_STATUS, NULL, NULL, "what runs, and how", mg_show_status, NULL },
+	{ MG_CMD_SESSIONS, NULL, NULL, "all sessions; live with --top", mg_show_sessions, NULL },
+	{ MG_CMD_SESSION, NULL, "ID", "one session, with its subflows", mg_show_session, NULL },
+	{ MG_CMD_SERVERS, NULL, NULL, "servers known to speak MPTCP, or not to", mg_show_servers,
+	  NULL },
+	{ MG_CMD_FORGET, "servers forget", "ADDR:PORT|all", "ask that server, or all, anew", NULL,
+	  "forgotten" },
+	{ MG_CMD_COUNTERS, NULL, NULL, "everything that is counted", mg_show_counters, NULL },
+	{ MG_CMD_CONFIG, NULL, NULL, "the running configuration", mg_show_config, NULL },
+	{ MG_CMD_DRAIN, NULL, NULL, "take no new sessions, end when the last is over", NULL,
+	  "draining" },
+	{ MG_CMD_CLOSE, NULL, "ID", "reset one session", NULL, "closed" },
+	{ MG_CMD_LOG_LEVEL, NULL, "LEVEL", "error, warning, info or debug", NULL, "log level set" },
 };
 
 #define N_SUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
@@ -49,13 +56,27 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static const struct subcommand *find_subcommand(const char *name)
+static const char *words_of(const struct subcommand *s)
+{
+	return s->words ? s->words : mg_command_name(s->cmd);
+}
+
+static const struct subcommand *find_subcommand(const char *words)
 {
 	for (size_t i = 0; i < N_SUBCOMMANDS; i++) {
-		if (strcmp(mg_command_name(subcommands[i].cmd), name) == 0)
+		if (strcmp(words_of(&subcommands[i]), words) == 0)
 			return &subcommands[i];
 	}
 	return NULL;
+}
+
+/* `servers forget`: a command of two words, the first of which is one, too. */
+static const struct subcommand *find_longer(const struct subcommand *first, const char *second)
+{
+	char words[64];
+
+	snprintf(words, sizeof(words), "%s %s", words_of(first), second);
+	return find_subcommand(words);
 }
 
 static int parse_id(uint64_t *id, const char *text)
@@ -71,7 +92,7 @@ static int parse_id(uint64_t *id, const char *text)
 
 static void parse_argument(struct argp_state *state, struct options *o)
 {
-	const char *name = mg_command_name(o->sub->cmd);
+	const char *name = words_of(o->sub);
 
 	o->req.cmd = o->sub->cmd;
 	if (!o->sub->arg)
@@ -80,6 +101,9 @@ static void parse_argument(struct argp_state *state, struct options *o)
 		argp_error(state, "%s needs %s", name, o->sub->arg);
 	else if (strcmp(o->sub->arg, "ID") == 0 && parse_id(&o->req.id, o->arg))
 		argp_error(state, "%s needs the number of a session, not \"%s\"", name, o->arg);
+	else if (o->sub->cmd == MG_CMD_FORGET && mg_control_parse_server(&o->req, o->arg))
+		argp_error(state, "%s needs a server's address and port, or all, not \"%s\"", name,
+			   o->arg);
 	else if (strcmp(o->sub->arg, "LEVEL") == 0 && mg_log_level_parse(&o->req.level, o->arg))
 		argp_error(state, "%s needs error, warning, info or debug, not \"%s\"", name,
 			   o->arg);
@@ -98,6 +122,23 @@ static void check_combination(struct argp_state *state, struct options *o)
 	parse_argument(state, o);
 }
 
+static void on_word(struct argp_state *state, struct options *o, const char *word)
+{
+	const struct subcommand *longer = o->sub && !o->arg ? find_longer(o->sub, word) : NULL;
+
+	if (longer) {
+		o->sub = longer;
+	} else if (!o->sub) {
+		o->sub = find_subcommand(word);
+		if (!o->sub)
+			argp_error(state, "unknown command \"%s\"", word);
+	} else if (o->sub->arg && !o->arg) {
+		o->arg = word;
+	} else {
+		argp_error(state, "%s does not take \"%s\"", words_of(o->sub), word);
+	}
+}
+
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -113,16 +154,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 		o->top = true;
 		return 0;
 	case ARGP_KEY_ARG:
-		if (!o->sub) {
-			o->sub = find_subcommand(arg);
-			if (!o->sub)
-				argp_error(state, "unknown command \"%s\"", arg);
-		} else if (o->sub->arg && !o->arg) {
-			o->arg = arg;
-		} else {
-			argp_error(state, "%s does not take \"%s\"", mg_command_name(o->sub->cmd),
-				   arg);
-		}
+		on_word(state, o, arg);
 		return 0;
 	case ARGP_KEY_END:
 		check_combination(state, o);
@@ -148,9 +180,10 @@ static char *add_commands(int key, const char *text, void *input)
 	fprintf(f, "%s\n\nCommands:\n", text);
 	for (size_t i = 0; i < N_SUBCOMMANDS; i++) {
 		const struct subcommand *s = &subcommands[i];
-		const char *name = mg_command_name(s->cmd), *arg = s->arg ? s->arg : "";
+		const char *words = words_of(s), *arg = s->arg ? s->arg : "";
+		int rest = HELP_COLUMN - (int)strlen(words);
 
-		fprintf(f, "  %s %-*s%s\n", name, (int)(17 - strlen(name)), arg, s->what);
+		fprintf(f, "  %s %-*s%s\n", words, rest > 0 ? rest : 0, arg, s->what);
 	}
 	fputs("\nOptions:", f);
 	return fclose(f) == 0 ? all : (char *)text;
@@ -159,7 +192,7 @@ static char *add_commands(int key, const char *text, void *input)
 static const struct argp argp = {
 	.options = option_table,
 	.parser = on_option,
-	.args_doc = "COMMAND [ID|LEVEL]",
+	.args_doc = "COMMAND [ARGUMENT]",
 	.doc = "Ask a running mpgated, and tell it what to do.",
 	.help_filter = add_commands,
 };

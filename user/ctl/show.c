@@ -83,6 +83,44 @@ static void show_converter(const json_t *converter)
 	       mg_human_count(accepted, mg_get_number(converter, "accepted")));
 }
 
+static void print_words(const json_t *list)
+{
+	const json_t *at;
+	size_t i;
+
+	json_array_foreach (list, i, at)
+		printf(" %s", json_is_string(at) ? json_string_value(at) : "-");
+	fputs(json_array_size(list) ? "\n" : " -\n", stdout);
+}
+
+/* What is held for the daemon, and whether it shows that it is there to decide. */
+static void show_hold(const json_t *result)
+{
+	const json_t *hold = json_object_get(result, "hold");
+	const json_t *cpe = json_object_get(result, "cpe");
+	const json_t *beat = json_object_get(hold, "beat_age_ms");
+	bool alive = json_is_true(json_object_get(hold, "alive"));
+	char buf[MG_HUMAN_STRLEN];
+
+	putchar('\n');
+	print_styled(MG_BOLD, "ON THE PATH");
+	printf("\nintercept  %s\n", mg_get_text(json_object_get(result, "intercept"), "mode"));
+	if (json_is_object(cpe)) {
+		fputs("LAN       ", stdout);
+		print_words(json_object_get(cpe, "lan"));
+		printf("converter  %s\n", mg_get_text(cpe, "converter"));
+	}
+	fputs("SYNs held ", stdout);
+	print_words(json_object_get(hold, "kinds"));
+	if (!json_is_object(hold))
+		return;
+	fputs("heartbeat  ", stdout);
+	print_styled(alive ? MG_GREEN : MG_RED, alive ? "alive" : "stale");
+	if (json_is_integer(beat))
+		printf(", %s ago", mg_human_ms(buf, mg_get_number(hold, "beat_age_ms")));
+	putchar('\n');
+}
+
 static void show_features(json_t *features, const json_t *missing)
 {
 	const char *name;
@@ -118,13 +156,15 @@ void mg_show_status(const json_t *result)
 	show_interfaces(json_object_get(result, "interfaces"));
 	if (json_is_object(json_object_get(result, "converter")))
 		show_converter(json_object_get(result, "converter"));
+	if (json_is_object(json_object_get(result, "intercept")))
+		show_hold(result);
 	show_features(json_object_get(result, "features"), json_object_get(result, "missing"));
 }
 
 void mg_show_sessions(const json_t *result)
 {
-	static const char *const heads[] = { ">ID",    "STATE", "CLIENT", "SERVER", "MODE",
-					     ">PATHS", ">UP",	">DOWN",  ">AGE",   NULL };
+	static const char *const heads[] = { ">ID",    "KIND", "STATE", "CLIENT", "SERVER", "MODE",
+					     ">PATHS", ">UP",  ">DOWN", ">AGE",	  NULL };
 	struct mg_table *t = mg_table_new(heads);
 	char buf[MG_HUMAN_STRLEN];
 	const json_t *at;
@@ -139,6 +179,7 @@ void mg_show_sessions(const json_t *result)
 		const char *mode = mg_session_mode(at);
 
 		mg_table_cell(t, MG_PLAIN, "%llu", (unsigned long long)mg_get_number(at, "id"));
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "kind"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "state"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "client"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "server"));
@@ -149,6 +190,31 @@ void mg_show_sessions(const json_t *result)
 		mg_table_cell(t, MG_PLAIN, "%s",
 			      mg_human_bytes(buf, mg_get_number(at, "bytes_down")));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_human_ms(buf, mg_get_number(at, "age_ms")));
+	}
+	mg_table_print(t, 0, 0);
+	mg_table_free(t);
+}
+
+void mg_show_servers(const json_t *result)
+{
+	static const char *const heads[] = { "SERVER", "MPTCP", "SOURCE", ">EXPIRES", NULL };
+	struct mg_table *t = mg_table_new(heads);
+	char buf[MG_HUMAN_STRLEN];
+	const json_t *at;
+	size_t i;
+
+	if (!json_array_size(result)) {
+		puts("no servers");
+		mg_table_free(t);
+		return;
+	}
+	json_array_foreach (result, i, at) {
+		bool mptcp = json_is_true(json_object_get(at, "mptcp"));
+
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "server"));
+		mg_table_cell(t, mptcp ? MG_GREEN : MG_YELLOW, mptcp ? "yes" : "no");
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "source"));
+		mg_table_cell(t, MG_PLAIN, "%s", mg_human_s(buf, mg_get_number(at, "expires_s")));
 	}
 	mg_table_print(t, 0, 0);
 	mg_table_free(t);

@@ -119,7 +119,7 @@ static void rate_cell(struct mg_table *t, double rate)
 
 static struct mg_table *build_table(const struct samples *now, size_t rows)
 {
-	static const char *const heads[] = { ">ID",    ">UP",	 ">DOWN",  ">PATHS", "MODE",
+	static const char *const heads[] = { ">ID",    ">UP",	 ">DOWN",  ">PATHS", "KIND", "MODE",
 					     "CLIENT", "SERVER", ">TOTAL", ">AGE",   NULL };
 	struct mg_table *t = mg_table_new(heads);
 	char buf[MG_HUMAN_STRLEN];
@@ -133,6 +133,7 @@ static struct mg_table *build_table(const struct samples *now, size_t rows)
 		rate_cell(t, s->down_rate);
 		mg_table_cell(t, MG_PLAIN, "%zu",
 			      json_array_size(json_object_get(s->session, "subflows")));
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(s->session, "kind"));
 		mg_table_cell(t, strcmp(mode, "mptcp") == 0 ? MG_GREEN : MG_YELLOW, "%s", mode);
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(s->session, "client"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(s->session, "server"));

@@ -73,6 +73,21 @@ static char *one_session(struct mg_daemon *d, uint64_t id)
 	return err == -ENOENT ? no_session(id) : result_or_memory(o);
 }
 
+static char *forget(struct mg_daemon *d, const struct mg_control_request *req)
+{
+	char text[MG_EP_STRLEN + 32], server[MG_EP_STRLEN];
+	int err = mg_daemon_forget(d, req->all ? NULL : &req->server);
+
+	if (!err)
+		return done(true);
+	if (err == -ENOENT)
+		snprintf(text, sizeof(text), "nothing is known of %s",
+			 mg_ep_format(server, &req->server));
+	else
+		snprintf(text, sizeof(text), "cannot forget: %s", strerror(-err));
+	return mg_control_format_error(err, text);
+}
+
 static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req)
 {
 	switch (req->cmd) {
@@ -82,6 +97,10 @@ static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req
 		return result_or_memory(mg_report_sessions(d));
 	case MG_CMD_SESSION:
 		return one_session(d, req->id);
+	case MG_CMD_SERVERS:
+		return result_or_memory(mg_report_servers(d));
+	case MG_CMD_FORGET:
+		return forget(d, req);
 	case MG_CMD_COUNTERS:
 		return result_or_memory(mg_report_counters(d));
 	case MG_CMD_CONFIG:

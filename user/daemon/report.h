@@ -14,7 +14,10 @@ json_t *mg_report_status(struct mg_daemon *d);
 json_t *mg_report_sessions(struct mg_daemon *d);
 /* NULL with *err = -ENOENT for an unknown id. */
 json_t *mg_report_session(struct mg_daemon *d, uint64_t id, int *err);
+json_t *mg_report_servers(struct mg_daemon *d);
 json_t *mg_report_counters(struct mg_daemon *d);
+/* Forgets what is known of a server, or (NULL) of all. 0, -ENOENT, or -errno. */
+int mg_daemon_forget(struct mg_daemon *d, const struct mg_ep *server);
 /* The running configuration as YAML, a string. */
 json_t *mg_report_config(struct mg_daemon *d);
 

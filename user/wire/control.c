@@ -40,6 +40,12 @@ static int find_command(enum mg_command *cmd, const char *name)
 	return -EINVAL;
 }
 
+int mg_control_parse_server(struct mg_control_request *req, const char *text)
+{
+	req->all = strcmp(text, "all") == 0;
+	return req->all ? 0 : mg_ep_parse(&req->server, text);
+}
+
 static int parse_argument(struct mg_control_request *req, const char *arg, const json_t *value,
 			  char *why, size_t why_size)
 {
@@ -50,6 +56,15 @@ static int parse_argument(struct mg_control_request *req, const char *arg, const
 			return -EINVAL;
 		}
 		req->id = (uint64_t)json_integer_value(value);
+		return 0;
+	}
+	if (strcmp(arg, "server") == 0) {
+		if (!json_is_string(value) ||
+		    mg_control_parse_server(req, json_string_value(value))) {
+			snprintf(why, why_size, "%s needs \"server\", ADDRESS:PORT or \"all\"",
+				 mg_command_name(req->cmd));
+			return -EINVAL;
+		}
 		return 0;
 	}
 	if (!json_is_string(value) || mg_log_level_parse(&req->level, json_string_value(value))) {
@@ -132,11 +147,15 @@ static char *to_line(json_t *root)
 char *mg_control_format_request(const struct mg_control_request *req)
 {
 	const char *name = mg_command_name(req->cmd), *arg = commands[req->cmd].arg;
+	char server[MG_EP_STRLEN];
 
 	if (!arg)
 		return to_line(json_pack("{s:s}", "cmd", name));
 	if (strcmp(arg, "id") == 0)
 		return to_line(json_pack("{s:s,s:I}", "cmd", name, arg, (json_int_t)req->id));
+	if (strcmp(arg, "server") == 0)
+		return to_line(json_pack("{s:s,s:s}", "cmd", name, arg,
+					 req->all ? "all" : mg_ep_format(server, &req->server)));
 	return to_line(json_pack("{s:s,s:s}", "cmd", name, arg, mg_log_level_name(req->level)));
 }
 

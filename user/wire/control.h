@@ -10,8 +10,8 @@
  * time.
  *
  * Results: status, counters: an object. sessions: an array; session: one of its objects, with more
- * keys. config: a string, the running configuration as YAML. drain, close, log-level: an object,
- * possibly empty.
+ * keys. servers: an array. config: a string, the running configuration as YAML. drain, close,
+ * log-level, servers-forget: an object, possibly empty.
  */
 #ifndef MG_WIRE_CONTROL_H
 #define MG_WIRE_CONTROL_H
@@ -22,19 +22,22 @@
 
 #include <jansson.h>
 
+#include "base/addr.h"
 #include "base/log.h"
 
 #define MG_CONTROL_REQUEST_MAX_BYTES 4096
 
 /* X(symbol, name, root only, argument key or NULL) */
-#define MG_COMMANDS(X)                       \
-	X(STATUS, "status", false, NULL)     \
-	X(SESSIONS, "sessions", false, NULL) \
-	X(SESSION, "session", false, "id")   \
-	X(COUNTERS, "counters", false, NULL) \
-	X(CONFIG, "config", false, NULL)     \
-	X(DRAIN, "drain", true, NULL)        \
-	X(CLOSE, "close", true, "id")        \
+#define MG_COMMANDS(X)                              \
+	X(STATUS, "status", false, NULL)            \
+	X(SESSIONS, "sessions", false, NULL)        \
+	X(SESSION, "session", false, "id")          \
+	X(SERVERS, "servers", false, NULL)          \
+	X(COUNTERS, "counters", false, NULL)        \
+	X(CONFIG, "config", false, NULL)            \
+	X(DRAIN, "drain", true, NULL)               \
+	X(CLOSE, "close", true, "id")               \
+	X(FORGET, "servers-forget", true, "server") \
 	X(LOG_LEVEL, "log-level", true, "level")
 
 enum mg_command {
@@ -48,11 +51,15 @@ struct mg_control_request {
 	enum mg_command cmd;
 	uint64_t id;		 /* session, close */
 	enum mg_log_level level; /* log-level */
+	bool all;		 /* servers-forget: "all" of them… */
+	struct mg_ep server;	 /* …or this one */
 };
 
 const char *mg_command_name(enum mg_command cmd);
 bool mg_command_needs_root(enum mg_command cmd);
 
+/* "all" or ADDRESS:PORT, for servers-forget. 0 or -EINVAL. */
+int mg_control_parse_server(struct mg_control_request *req, const char *text);
 /* One line without its newline. 0; or -EINVAL with what is wrong, for the answer, in `why`. */
 int mg_control_parse_request(struct mg_control_request *req, const char *line, size_t len,
 			     char *why, size_t why_size);

@@ -90,6 +90,7 @@ static void addresses_changed(struct mg_io *io, uint32_t events)
 	if (!mg_rtnl_watch_drain(io->fd))
 		return;
 	mg_dp_look(d->dp);
+	mg_endpoints_look(d->endpoints);
 	mg_daemon_apply(d);
 }
 
@@ -296,6 +297,8 @@ static int start_kernel_side(struct mg_daemon *d)
 		err = start_rules(d);
 	if (!err)
 		err = start_path_events(d);
+	if (!err && d->config->cpe.n_lan)
+		err = mg_endpoints_open(&d->endpoints, d->config);
 	if (err)
 		return err;
 	mg_probe_sockets(&d->features);
@@ -370,6 +373,7 @@ void mg_daemon_stop(struct mg_daemon *d)
 	mg_control_close(d->control);
 	if (d->proxy_running)
 		mg_proxy_stop(&d->proxy);
+	mg_endpoints_close(d->endpoints);
 	mg_pm_close(d->pm);
 	mg_tokens_free(&d->tokens);
 	stop_rules(d);

@@ -3,95 +3,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libmnl/libmnl.h>
 #include <linux/genetlink.h>
 #include <linux/mptcp.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sys/genl.h"
+
 /* Bursts of short sessions: room for about ten thousand events. */
 #define RECEIVE_BYTES (4 * 1024 * 1024)
 
 struct mg_pm {
-	struct mnl_socket *nl;
-	uint32_t group;
-	char buf[32768];
+	struct mg_genl genl;
 };
-
-/* The attributes of a family's one multicast group, CTRL_ATTR_MCAST_GROUPS. */
-static void find_group(const struct nlattr *groups, uint32_t *id)
-{
-	const struct nlattr *group, *a;
-
-	mnl_attr_for_each_nested(group, groups)
-	{
-		const char *name = "";
-		uint32_t group_id = 0;
-
-		mnl_attr_for_each_nested(a, group)
-		{
-			if (mnl_attr_get_type(a) == CTRL_ATTR_MCAST_GRP_NAME)
-				name = mnl_attr_get_str(a);
-			else if (mnl_attr_get_type(a) == CTRL_ATTR_MCAST_GRP_ID)
-				group_id = mnl_attr_get_u32(a);
-		}
-		if (strcmp(name, MPTCP_PM_EV_GRP_NAME) == 0)
-			*id = group_id;
-	}
-}
-
-static int family_answer(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *a;
-
-	mnl_attr_for_each(a, nlh, sizeof(struct genlmsghdr))
-	{
-		if (mnl_attr_get_type(a) == CTRL_ATTR_MCAST_GROUPS)
-			find_group(a, data);
-	}
-	return MNL_CB_OK;
-}
-
-static int resolve_group(struct mg_pm *pm)
-{
-	struct nlmsghdr *nlh = mnl_nlmsg_put_header(pm->buf);
-	struct genlmsghdr *genl;
-	ssize_t n;
-
-	nlh->nlmsg_type = GENL_ID_CTRL;
-	nlh->nlmsg_flags = NLM_F_REQUEST;
-	nlh->nlmsg_seq = 1;
-	genl = mnl_nlmsg_put_extra_header(nlh, sizeof(*genl));
-	genl->cmd = CTRL_CMD_GETFAMILY;
-	genl->version = 1;
-	mnl_attr_put_strz(nlh, CTRL_ATTR_FAMILY_NAME, MPTCP_PM_NAME);
-	if (mnl_socket_sendto(pm->nl, nlh, nlh->nlmsg_len) < 0)
-		return -errno;
-	n = mnl_socket_recvfrom(pm->nl, pm->buf, sizeof(pm->buf));
-	if (n < 0 || mnl_cb_run(pm->buf, (size_t)n, 1, 0, family_answer, &pm->group) < 0)
-		return -errno;
-	return pm->group ? 0 : -ENOENT;
-}
 
 int mg_pm_open(struct mg_pm **out)
 {
 	struct mg_pm *pm = calloc(1, sizeof(*pm));
-	int bytes = RECEIVE_BYTES, err = 0;
+	int bytes = RECEIVE_BYTES, err;
 
 	if (!pm)
 		return -ENOMEM;
-	pm->nl = mnl_socket_open2(NETLINK_GENERIC, SOCK_CLOEXEC);
-	if (!pm->nl) {
-		err = -errno;
-		free(pm);
-		return err;
-	}
-	if (mnl_socket_bind(pm->nl, 0, MNL_SOCKET_AUTOPID) < 0)
-		err = -errno;
-	if (!err)
-		err = resolve_group(pm);
-	if (!err &&
-	    mnl_socket_setsockopt(pm->nl, NETLINK_ADD_MEMBERSHIP, &pm->group, sizeof(pm->group)))
+	err = mg_genl_open(&pm->genl, MPTCP_PM_NAME, MPTCP_PM_VER, MPTCP_PM_EV_GRP_NAME);
+	if (!err && mnl_socket_setsockopt(pm->genl.nl, NETLINK_ADD_MEMBERSHIP, &pm->genl.group,
+					  sizeof(pm->genl.group)))
 		err = -errno;
 	if (err) {
 		mg_pm_close(pm);
@@ -108,13 +43,13 @@ void mg_pm_close(struct mg_pm *pm)
 {
 	if (!pm)
 		return;
-	mnl_socket_close(pm->nl);
+	mg_genl_close(&pm->genl);
 	free(pm);
 }
 
 int mg_pm_fd(const struct mg_pm *pm)
 {
-	return mnl_socket_get_fd(pm->nl);
+	return mnl_socket_get_fd(pm->genl.nl);
 }
 
 static void set_v4(struct mg_ep *ep, const struct nlattr *a)
@@ -214,10 +149,10 @@ void mg_pm_read(struct mg_pm *pm, void (*fn)(void *ctx, const struct mg_pm_event
 	struct reader r = { fn, ctx };
 
 	for (;;) {
-		ssize_t n = mnl_socket_recvfrom(pm->nl, pm->buf, sizeof(pm->buf));
+		ssize_t n = mnl_socket_recvfrom(pm->genl.nl, pm->genl.buf, sizeof(pm->genl.buf));
 
 		if (n > 0) {
-			mnl_cb_run(pm->buf, (size_t)n, 0, 0, one_event, &r);
+			mnl_cb_run(pm->genl.buf, (size_t)n, 0, 0, one_event, &r);
 			continue;
 		}
 		if (n < 0 && errno == EINTR)

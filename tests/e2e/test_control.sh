@@ -26,7 +26,7 @@ as() { # GROUP ARG…: mpgatectl as an unprivileged user of that group
 	setpriv --reuid=65534 --regid="$1" --clear-groups "$T/mpgatectl" --socket "$socket" "${@:2}"
 }
 
-for command in status sessions counters config "session $id"; do
+for command in status sessions servers counters config "session $id"; do
 	# shellcheck disable=SC2086 # words
 	{
 		ok "root: $command" ctl $command
@@ -34,7 +34,7 @@ for command in status sessions counters config "session $id"; do
 		fails "others: $command" as $other $command
 	}
 done
-for command in "close $id" "log-level debug" drain; do
+for command in "close $id" "servers forget all" "log-level debug" drain; do
 	# shellcheck disable=SC2086 # words
 	{
 		fails "the group may not: $command" as "$group" $command
@@ -46,7 +46,7 @@ is "nothing of that was done" "$(ctl_get status 'd["state"], d["converter"]["act
 
 # ---- what, in JSON ----
 is "status: shape" "$(ctl_get status 'sorted(d)')" \
-	'["converter", "features", "interfaces", "missing", "node", "pid", "state", "uptime_s", "version", "workers"]'
+	'["converter", "cpe", "features", "hold", "intercept", "interfaces", "missing", "node", "pid", "state", "uptime_s", "version", "workers"]'
 is "status: node, state, pid, workers" "$(ctl_get status 'd["node"], d["state"], d["pid"], d["workers"]')" \
 	"[\"px1\", \"running\", ${PID[mpgated]}, 2]"
 is "status: interfaces" "$(ctl_get status '[[i["name"], i["role"]] for i in d["interfaces"]]')" \
@@ -62,7 +62,7 @@ is "status: features are yes or no" "$(ctl_get status \
 is "status: what each missing one costs" "$(ctl_get status \
 	'sorted(d["missing"]) == sorted(f for f, have in d["features"].items() if not have)')" true
 
-is "sessions: shape" "$(ctl_get sessions 'sorted(d[0])')" '["age_ms", "bytes_down", "bytes_up", "client", "fallback", "id", "kind", "mptcp", "server", "source", "state", "subflows", "token"]'
+is "sessions: shape" "$(ctl_get sessions 'sorted(d[0])')" '["age_ms", "bytes_down", "bytes_up", "client", "fallback", "id", "kind", "mptcp", "server", "server_mptcp", "source", "state", "subflows", "token"]'
 is "sessions: who" "$(ctl_get sessions 'd[0]["kind"], d[0]["state"], d[0]["client"], d[0]["server"]')" \
 	'["convert", "relay", "10.1.0.2:40001", "10.4.0.2:8000"]'
 is "sessions: what moved" "$(ctl_get sessions 'd[0]["bytes_up"], d[0]["bytes_down"]')" '[5, 5]'
@@ -71,7 +71,13 @@ is "sessions: subflow shape" "$(ctl_get sessions 'sorted(d[0]["subflows"][0])')"
 is "session: the same one, and more" "$(ctl_get session "$id" 'd["id"], d["client"], d["converter"]')" \
 	"[$id, \"10.1.0.2:40001\", \"$V4\"]"
 is "counters: shape" "$(ctl_get counters 'sorted(d), sorted(d["xdp"]["class"]), sorted(d["convert"])')" \
-	'[["convert", "mptcp", "relay", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
+	'[["convert", "hold", "mptcp", "relay", "servers", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
+is "counters: held SYNs and known servers" "$(ctl_get counters 'sorted(d["hold"]), sorted(d["servers"])')" \
+	'[["gave_up", "held", "joins", "lost", "overflow", "passed", "protected", "refused", "repeated", "replayed", "timed_out", "unattended"], ["forgotten", "known", "learned", "passes", "probes"]]'
+is "servers: none is known" "$(ctl_get servers d)" '[]'
+ok "servers forget all" ctl servers forget all
+fails "servers forget one that is not known" ctl servers forget 192.0.2.1:80
+like "servers forget: said" "$(<"$T/ok.out")" 'nothing is known of 192\.0\.2\.1:80'
 is "counters: every error has its place" "$(ctl_get counters 'sorted(d["convert"]["errors"])')" \
 	'["connection_reset", "destination_unreachable", "malformed_message", "missing_cookie", "network_failure", "not_authorized", "resource_exceeded", "unsupported_message", "unsupported_tcp_option", "unsupported_version"]'
 ctl config >"$T/printed.yaml"

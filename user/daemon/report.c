@@ -7,34 +7,19 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/put.h"
+
+static const char *const kind_names[] = {
+#define X(sym, label, doc) [MG_HOLD_##sym] = #label,
+	MG_HOLD_KINDS(X)
+#undef X
+};
 
 static const char *const state_names[] = {
 #define X(sym, name) [MG_DAEMON_##sym] = #name,
 	MG_DAEMON_STATES(X)
 #undef X
 };
-
-static void put_number(json_t *o, const char *key, uint64_t n)
-{
-	json_object_set_new(o, key, json_integer((json_int_t)n));
-}
-
-static void put_text(json_t *o, const char *key, const char *text)
-{
-	json_object_set_new(o, key, json_string(text));
-}
-
-static void put_bool(json_t *o, const char *key, bool yes)
-{
-	json_object_set_new(o, key, json_boolean(yes));
-}
-
-static void put_ep(json_t *o, const char *key, const struct mg_ep *ep)
-{
-	char text[MG_EP_STRLEN];
-
-	put_text(o, key, mg_ep_format(text, ep));
-}
 
 static json_t *features(const struct mg_features *f)
 {
@@ -101,6 +86,7 @@ json_t *mg_report_status(struct mg_daemon *d)
 	put_number(converter, "active", stats.active);
 	put_number(converter, "accepted", stats.accepted);
 	json_object_set_new(o, "converter", converter);
+	mg_report_on_path(d, o);
 	return o;
 }
 
@@ -128,7 +114,7 @@ static json_t *session(struct mg_daemon *d, const struct mg_session_row *row)
 	char token[9] = "";
 
 	put_number(o, "id", row->id);
-	put_text(o, "kind", "convert");
+	put_text(o, "kind", kind_names[row->kind]);
 	put_text(o, "state", mg_session_state_name(row->state));
 	put_ep(o, "client", &row->client);
 	if (row->has_server)
@@ -141,6 +127,7 @@ static json_t *session(struct mg_daemon *d, const struct mg_session_row *row)
 		json_object_set_new(o, "source", json_null());
 	put_bool(o, "mptcp", row->mptcp);
 	put_bool(o, "fallback", row->fallback);
+	put_bool(o, "server_mptcp", row->server_mptcp);
 	if (row->token)
 		snprintf(token, sizeof(token), "%08x", row->token);
 	put_text(o, "token", token);
@@ -175,8 +162,10 @@ json_t *mg_report_session(struct mg_daemon *d, uint64_t id, int *err)
 	if (*err)
 		return NULL;
 	o = session(d, &row);
-	put_ep(o, "converter", &row.converter);
-	put_bool(o, "server_mptcp", row.server_mptcp);
+	if (row.kind == MG_HOLD_CONVERT)
+		put_ep(o, "converter", &row.converter);
+	else
+		json_object_set_new(o, "converter", json_null());
 	put_number(o, "idle_ms", row.idle_ms);
 	put_number(o, "held_bytes", row.held_bytes);
 	return o;
@@ -245,6 +234,7 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	put_number(mptcp, "fallbacks", stats.fallbacks);
 	put_number(mptcp, "joins", d->tokens.joins);
 	json_object_set_new(o, "mptcp", mptcp);
+	mg_report_hold_counters(d, &stats, o);
 	return o;
 }
 

@@ -16,6 +16,9 @@ json_t *mg_report_sessions(struct mg_daemon *d);
 json_t *mg_report_session(struct mg_daemon *d, uint64_t id, int *err);
 json_t *mg_report_servers(struct mg_daemon *d);
 json_t *mg_report_counters(struct mg_daemon *d);
+/* report_hold.c: the part of status and counters that is about what passes through. */
+void mg_report_on_path(struct mg_daemon *d, json_t *status);
+void mg_report_hold_counters(struct mg_daemon *d, const struct mg_stats *stats, json_t *counters);
 /* Forgets what is known of a server, or (NULL) of all. 0, -ENOENT, or -errno. */
 int mg_daemon_forget(struct mg_daemon *d, const struct mg_ep *server);
 /* The running configuration as YAML, a string. */

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Holding SYNs: TC consumes an opening SYN and copies it to the worker that decides about it; the
- * worker lets it into one of its own listeners, lets it pass as if nothing had been, or answers it.
- * What is written back goes through a TAP device, whose program sends it on to where it came from.
+ * Holding SYNs (programs and maps of bpf/tc.bpf.c): TC consumes an opening SYN and copies it to the
+ * worker that decides about it; the worker lets it into one of its own listeners, lets it pass as
+ * if nothing had been, or answers it. What is written back goes through a TAP device, whose program
+ * sends it on to where it came from.
+ *
+ * Programs: mg_hold on ingress of access interfaces, mg_hold_lan on that of a CPE's LAN, mg_tc on
+ * that of core interfaces, mg_replay on that of the TAP device, mg_release for the daemon to run.
  */
 #ifndef MG_ABI_HOLD_H
 #define MG_ABI_HOLD_H
@@ -11,10 +15,12 @@
 #include "abi/maps.h"
 
 #define MG_WORKERS_MAX	    256
-#define MG_HELD_FRAME_BYTES 9216 /* longer SYNs are never held */
+#define MG_HELD_MAX	    65536 /* of mg_held and mg_held_subs, unless the daemon says otherwise */
+#define MG_HELD_FRAME_BYTES 9216  /* longer SYNs are never held */
 #define MG_HOLD_RING_BYTES  (1U << 21)
 #define MG_PASSED_MAX	    65536
 #define MG_SERVERS_MAX	    65536
+#define MG_TOKENS_MAX	    262144
 #define MG_HINTS_MAX	    65536
 
 /* X(SYMBOL, label, "doc"): what is done with MPTCP sessions that pass */
@@ -68,7 +74,8 @@ struct mg_intercept {
 MG_ABI_SIZE(struct mg_intercept, 32);
 MG_ABI_OFFSET(struct mg_intercept, learn_ttl_ns, 16);
 
-/* mg_ports: array of 1024 words, a bit per destination port: 1 is intercepted */
+/* mg_ports: array of 1024 __u64 words: bit port % 64 of word port / 64 says that SYNs to this port
+ * may be held, but for those to a converter, which always may */
 #define MG_PORT_WORDS 1024
 
 /* mg_beats: array, index worker -> bpf_ktime_get_ns() of its last sign of life; mmapable */
@@ -79,25 +86,31 @@ struct mg_hold {
 	__u32 isn;     /* sequence number of the SYN, host order */
 	__u32 ifindex; /* where it came in */
 	__u32 worker;
-	__u8 kind; /* enum mg_hold_kind */
-	__u8 pad[3];
+	__u8 kind;	 /* enum mg_hold_kind */
+	__u8 mp_capable; /* with MP_CAPABLE */
+	__u8 hinted;	 /* its token is in mg_hints, or was */
+	__u8 pad;
 };
 MG_ABI_SIZE(struct mg_hold, 24);
+MG_ABI_OFFSET(struct mg_hold, kind, 20);
 
-/* mg_held_subs: LRU hash, subscriber (IPv4-mapped address, or the /64 of an IPv6 one) -> held now
- */
+/* mg_held_subs: hash (as many entries as mg_held), subscriber (IPv4-mapped address, or the /64 of
+ * an IPv6 one) -> __u32, how many of its SYNs are held. An entry exists while there are any. */
 struct mg_subscriber {
 	__u8 ip[16];
 };
 MG_ABI_SIZE(struct mg_subscriber, 16);
 
+/* The value of an entry that is being deleted, and so counts for nothing any more */
+#define MG_SUBSCRIBER_GONE 0x80000000U
+
 /* mg_passed: LRU hash, struct mg_tuple -> a SYN that could have been held and went on */
 enum mg_passed_why {
-	MG_PASSED_KNOWN,
-	MG_PASSED_PROBED,
-	MG_PASSED_OVERLOAD,
-	MG_PASSED_FAILURE,
-	MG_PASSED_GAVE_UP
+	MG_PASSED_KNOWN,    /* the server is known to speak MPTCP */
+	MG_PASSED_PROBED,   /* the daemon found that it does */
+	MG_PASSED_OVERLOAD, /* too many were held */
+	MG_PASSED_FAILURE,  /* the daemon gave no sign of life */
+	MG_PASSED_GAVE_UP,  /* the client wants MPTCP no more: its SYN+ACK teaches nothing */
 };
 struct mg_passed {
 	__u64 since_ns;
@@ -126,8 +139,12 @@ MG_ABI_SIZE(struct mg_token, 4);
 /* Ring mg_hold_rings[worker]: a record and, behind it, the frame from its Ethernet header on */
 enum mg_held_type {
 	MG_HELD_SYN = 1, /* a new one to decide about */
-	MG_HELD_RETRY, /* of a held one that carried MP_CAPABLE: repeated without. It is consumed */
-	MG_HELD_RESET, /* the client gave up with a RST. It is consumed; no frame */
+	/* Of a held one that carried MP_CAPABLE: the client tries again without. It is consumed,
+	 * and held on under the isn that the record says. */
+	MG_HELD_RETRY,
+	/* The client gave up, with a RST or with a new attempt from the same port, whose record
+	 * follows. The SYN of this isn is no longer held; no frame. */
+	MG_HELD_RESET,
 };
 enum mg_known { MG_KNOWN_NOTHING, MG_KNOWN_PLAIN, MG_KNOWN_MPTCP };
 
@@ -143,7 +160,11 @@ struct mg_held {
 	__u16 ip_offset; /* in the frame */
 	__u16 tcp_offset;
 	__u16 payload_offset;
-	__u16 pad;
+	/* 1: a socket of this host is in TIME_WAIT for the same addresses and ports. The kernel
+	 * takes no SYN into a listener that TC names while it exists: it has to be destroyed
+	 * before. */
+	__u8 time_wait;
+	__u8 pad;
 	__u32 ifindex;
 	__u32 isn;
 	struct mg_tuple tuple;
@@ -184,7 +205,17 @@ MG_ABI_SIZE(struct mg_replay, 16);
 #define MG_LISTEN_V6_HI 0xfd6d706761746500ULL
 #define MG_LISTEN_V6_LO 1ULL /* + worker */
 
-/* mg_release, a program the daemon runs: forgets a held SYN, once, and its subscriber's count. */
+/* mg_listen_ports: hash, struct mg_listen_key -> __u32, the port of the listener that stands in for
+ * the one that could not be had, as this host itself listens on that port */
+#define MG_LISTEN_PORTS_MAX 4096
+struct mg_listen_key {
+	__u16 worker;
+	__u16 port;
+};
+MG_ABI_SIZE(struct mg_listen_key, 4);
+
+/* mg_release, a program the daemon runs: forgets a held SYN, once, and its subscriber's count.
+ * Returns 1 if the SYN of that isn was held, 0 if not. */
 enum mg_release_how { MG_RELEASE, MG_RELEASE_PASSED };
 struct mg_release {
 	struct mg_tuple tuple;
@@ -208,10 +239,18 @@ MG_ABI_SIZE(struct mg_release, 56);
 	X(LEARNED, learned, "servers learned or refreshed from SYN+ACKs in passing") \
 	X(FORGOTTEN, forgotten, "servers forgotten: a SYN+ACK said otherwise")
 
+enum mg_hold_counter {
+#define X(sym, label, doc) MG_HOLD_COUNT_##sym,
+	MG_HOLD_COUNTERS(X)
+#undef X
+		MG_HOLD_COUNTER_COUNT
+};
+
 struct mg_hold_counters {
 #define X(sym, label, doc) __u64 label;
 	MG_HOLD_COUNTERS(X)
 #undef X
 };
+MG_ABI_SIZE(struct mg_hold_counters, 8 * MG_HOLD_COUNTER_COUNT);
 
 #endif

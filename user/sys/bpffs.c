@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 
 #include "base/log.h"
 
@@ -115,7 +116,7 @@ static void find_our_mount(struct mg_bpffs *b)
 	endmntent(mounts);
 }
 
-static void remove_pins(const struct mg_bpffs *b)
+void mg_bpffs_clear(const struct mg_bpffs *b)
 {
 	int fd = openat(b->lock_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -199,9 +200,35 @@ int mg_bpffs_open(struct mg_bpffs *b, const char *dir)
 		return err;
 	}
 	find_our_mount(b);
-	remove_pins(b);
 	make_libxdp_dir(b->dir);
 	return 0;
+}
+
+static bool has_shape_of(const struct bpf_map *map, const struct bpf_map_info *info)
+{
+	return info->type == (__u32)bpf_map__type(map) &&
+	       info->key_size == bpf_map__key_size(map) &&
+	       info->value_size == bpf_map__value_size(map) &&
+	       info->max_entries == bpf_map__max_entries(map) &&
+	       info->map_flags == bpf_map__map_flags(map);
+}
+
+void mg_bpffs_adopt(const struct mg_bpffs *b, struct bpf_map *map)
+{
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info);
+	char path[PATH_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", b->dir, bpf_map__name(map));
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) || !has_shape_of(map, &info))
+		mg_info("%s has another shape than it should, and is made new", path);
+	else if (!bpf_map__reuse_fd(map, fd))
+		mg_debug("%s is taken over", path);
+	close(fd);
 }
 
 int mg_bpffs_pin(const struct mg_bpffs *b, int fd, const char *name)
@@ -244,7 +271,7 @@ void mg_bpffs_close(struct mg_bpffs *b)
 {
 	if (b->lock_fd < 0)
 		return;
-	remove_pins(b);
+	mg_bpffs_clear(b);
 	remove_libxdp_dir(b->dir);
 	if (strcmp(b->dir, b->mount_point) != 0 && rmdir(b->dir) && errno != ENOTEMPTY)
 		mg_debug("bpffs: %s stays: %s", b->dir, strerror(errno));

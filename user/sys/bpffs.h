@@ -11,14 +11,21 @@
 
 #include <limits.h>
 
+struct bpf_map;
+
 struct mg_bpffs {
 	char dir[PATH_MAX];
 	char mount_point[PATH_MAX]; /* that an mpgated made; empty if somebody else did */
 	int lock_fd;		    /* the directory; its lock tells a living owner */
 };
 
-/* Takes the directory, and removes the pins of a killed daemon. 0 or -errno, logged. */
+/* Takes the directory. The pins of a killed daemon are there still. 0 or -errno, logged. */
 int mg_bpffs_open(struct mg_bpffs *b, const char *dir);
+/* For a map that is not loaded yet: takes over what a killed daemon left pinned under its name, if
+ * it is of the same type and size. */
+void mg_bpffs_adopt(const struct mg_bpffs *b, struct bpf_map *map);
+/* Removes all pins. */
+void mg_bpffs_clear(const struct mg_bpffs *b);
 /* Removes pins, directory and mount, as far as they are ours. Unmounting needs CAP_SYS_ADMIN. */
 void mg_bpffs_close(struct mg_bpffs *b);
 

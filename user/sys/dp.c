@@ -120,6 +120,10 @@ static int create_maps(struct mg_dp *dp)
 		return -errno;
 	dp->shared = s;
 	bpf_program__set_autoload(s->progs.mg_xdp, false);
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_classes);
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_verdicts);
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_reasons);
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_event_stats);
 	err = mg_xdp_bpf__load(s);
 	if (err) {
 		mg_error("cannot create the BPF maps: %s", strerror(-err));
@@ -222,8 +226,10 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
 	if (!err)
 		err = create_maps(dp);
-	if (!err)
+	if (!err) {
+		mg_bpffs_clear(&dp->bpffs);
 		err = pin_maps(dp, dp->shared->obj);
+	}
 	if (!err && cfg->converter.source == MG_SOURCE_PRESERVED)
 		err = load_tc(dp);
 	for (size_t i = 0; !err && i < cfg->n_interfaces; i++)

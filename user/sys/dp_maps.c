@@ -10,13 +10,13 @@
 
 #include "abi/event.h"
 
-static void to_endpoint(struct mg_endpoint *to, const struct mg_ep *from)
+void mg_endpoint_from_ep(struct mg_endpoint *to, const struct mg_ep *from)
 {
 	*to = (struct mg_endpoint){ .port = ntohs(from->port) };
 	memcpy(to->ip, &from->ip, sizeof(to->ip));
 }
 
-static void from_endpoint(struct mg_ep *to, const struct mg_endpoint *from)
+void mg_endpoint_to_ep(const struct mg_endpoint *from, struct mg_ep *to)
 {
 	memcpy(&to->ip, from->ip, sizeof(to->ip));
 	to->port = htons(from->port);
@@ -27,7 +27,7 @@ static bool is_listed(const struct mg_endpoint *key, const struct mg_ep *eps, si
 	struct mg_endpoint one;
 
 	for (size_t i = 0; i < n; i++) {
-		to_endpoint(&one, &eps[i]);
+		mg_endpoint_from_ep(&one, &eps[i]);
 		if (!memcmp(&one, key, sizeof(one)))
 			return true;
 	}
@@ -64,24 +64,23 @@ int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *ep
 		struct mg_converter value = { .listener = (__u32)i };
 		struct mg_endpoint key;
 
-		to_endpoint(&key, &eps[i]);
+		mg_endpoint_from_ep(&key, &eps[i]);
 		if (bpf_map_update_elem(m->converters, &key, &value, BPF_ANY))
 			return -errno;
 	}
 	return remove_unlisted(m->converters, eps, n);
 }
 
-/* Adds up a map of one value of `n` counters per CPU. */
-static int sum_per_cpu(const struct mg_dp_maps *m, int map, uint64_t *sum, size_t n)
+int mg_map_sum(int map, unsigned int n_cpus, uint64_t *sum, size_t n)
 {
-	__u64 *values = calloc(m->n_cpus, n * sizeof(*values));
+	__u64 *values = calloc(n_cpus, n * sizeof(*values));
 	__u32 zero = 0;
 	int err = values ? 0 : -ENOMEM;
 
 	if (!err && bpf_map_lookup_elem(map, &zero, values))
 		err = -errno;
 	memset(sum, 0, n * sizeof(*sum));
-	for (size_t i = 0; !err && i < m->n_cpus * n; i++)
+	for (size_t i = 0; !err && i < n_cpus * n; i++)
 		sum[i % n] += values[i];
 	free(values);
 	return err;
@@ -90,14 +89,14 @@ static int sum_per_cpu(const struct mg_dp_maps *m, int map, uint64_t *sum, size_
 int mg_dp_maps_counters(const struct mg_dp_maps *m, struct mg_dp_counters *out)
 {
 	uint64_t stats[sizeof(struct mg_event_stats) / sizeof(uint64_t)];
-	int err = sum_per_cpu(m, m->classes, out->class, MG_CLASS_COUNT);
+	int err = mg_map_sum(m->classes, m->n_cpus, out->class, MG_CLASS_COUNT);
 
 	if (!err)
-		err = sum_per_cpu(m, m->verdicts, out->verdict, MG_VERDICT_COUNT);
+		err = mg_map_sum(m->verdicts, m->n_cpus, out->verdict, MG_VERDICT_COUNT);
 	if (!err)
-		err = sum_per_cpu(m, m->reasons, out->reason, MG_REASON_COUNT);
+		err = mg_map_sum(m->reasons, m->n_cpus, out->reason, MG_REASON_COUNT);
 	if (!err)
-		err = sum_per_cpu(m, m->event_stats, stats, sizeof(stats) / sizeof(*stats));
+		err = mg_map_sum(m->event_stats, m->n_cpus, stats, sizeof(stats) / sizeof(*stats));
 	if (!err)
 		out->events_lost = stats[offsetof(struct mg_event_stats, over_rate) / 8] +
 				   stats[offsetof(struct mg_event_stats, ring_full) / 8];
@@ -110,8 +109,8 @@ int mg_dp_maps_synack_take(const struct mg_dp_maps *m, const struct mg_ep *local
 	struct mg_connection key;
 	struct mg_synack value;
 
-	to_endpoint(&key.local, local);
-	to_endpoint(&key.peer, peer);
+	mg_endpoint_from_ep(&key.local, local);
+	mg_endpoint_from_ep(&key.peer, peer);
 	if (m->synack < 0 || bpf_map_lookup_elem(m->synack, &key, &value))
 		return -ENOENT;
 	bpf_map_delete_elem(m->synack, &key);
@@ -133,7 +132,7 @@ int mg_dp_maps_read_syn(struct mg_dp_syn *syn, const void *record, size_t len)
 		.mp_capable = e->mp_capable,
 		.payload_bytes = e->payload_bytes,
 	};
-	from_endpoint(&syn->client, &e->client);
-	from_endpoint(&syn->converter, &e->converter);
+	mg_endpoint_to_ep(&e->client, &syn->client);
+	mg_endpoint_to_ep(&e->converter, &syn->converter);
 	return 0;
 }

@@ -74,3 +74,8 @@ int mg_claim_rules(pid_t *owner)
 {
 	return claim("rules", owner);
 }
+
+int mg_claim_hold(pid_t *owner)
+{
+	return claim("hold", owner);
+}

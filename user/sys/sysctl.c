@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sys/sysctl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ static const struct {
 
 static int open_setting(const char *path, int flags)
 {
-	char full[128];
+	char full[320];
 
 	snprintf(full, sizeof(full), "/proc/sys/%s", path);
 	return open(full, flags | O_CLOEXEC);
@@ -47,7 +48,7 @@ long mg_sysctl_read(const char *path, long missing)
 	return n > 0 ? strtol(text, NULL, 10) : missing;
 }
 
-static int write_setting(const char *path, long value)
+int mg_sysctl_write(const char *path, long value)
 {
 	int fd = open_setting(path, O_WRONLY);
 	char text[32];
@@ -91,7 +92,7 @@ int mg_sysctl_prepare(void)
 			want = needed[i].bits ? needed[i].bits : needed[i].value;
 		if (now == want)
 			continue;
-		set = write_setting(needed[i].path, want);
+		set = mg_sysctl_write(needed[i].path, want);
 		dotted(name, needed[i].path);
 		if (!set) {
 			mg_info("sysctl: set %s from %ld to %ld %s", name, now, want,
@@ -104,4 +105,49 @@ int mg_sysctl_prepare(void)
 		err = -EPERM;
 	}
 	return err;
+}
+
+/*
+ * With src_valid_mark the reverse path of a marked packet is looked up by its mark, which leads to
+ * this host: the kernel then drops it as coming from itself. Without it rp_filter sees the client's
+ * real route, and needs no change.
+ */
+static void look_at_marks(void)
+{
+	const char *dir = "/proc/sys/net/ipv4/conf";
+	DIR *d = opendir(dir);
+	struct dirent *e;
+	char path[300];
+
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.' || !strcmp(e->d_name, "default"))
+			continue;
+		snprintf(path, sizeof(path), "net/ipv4/conf/%s/src_valid_mark", e->d_name);
+		if (mg_sysctl_read(path, 0))
+			mg_warn("sysctl: net.ipv4.conf.%s.src_valid_mark is 1: packets of "
+				"intercepted connections will be dropped; run: sysctl -w "
+				"net.ipv4.conf.%s.src_valid_mark=0",
+				e->d_name, e->d_name);
+	}
+	closedir(d);
+}
+
+void mg_sysctl_look_at_forwarding(void)
+{
+	static const struct {
+		const char *path, *name;
+	} forwarding[] = {
+		{ "net/ipv4/ip_forward", "net.ipv4.ip_forward" },
+		{ "net/ipv6/conf/all/forwarding", "net.ipv6.conf.all.forwarding" },
+	};
+
+	for (size_t i = 0; i < sizeof(forwarding) / sizeof(*forwarding); i++) {
+		if (!mg_sysctl_read(forwarding[i].path, 1))
+			mg_warn("sysctl: %s is 0: this host forwards nothing of that family, and "
+				"so intercepts nothing; if it is a router, run: sysctl -w %s=1",
+				forwarding[i].name, forwarding[i].name);
+	}
+	look_at_marks();
 }

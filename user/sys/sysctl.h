@@ -13,5 +13,11 @@ int mg_sysctl_prepare(void);
 
 /* A number from /proc/sys ("net/ipv4/tcp_sack"); `missing` if it cannot be read. */
 long mg_sysctl_read(const char *path, long missing);
+/* 0 or -errno */
+int mg_sysctl_write(const char *path, long value);
+
+/* Warns of settings that are the operator's, and as they are keep intercepted packets from where
+ * they have to go. */
+void mg_sysctl_look_at_forwarding(void);
 
 #endif

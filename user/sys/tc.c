@@ -16,7 +16,9 @@
 
 #define FILTER_HANDLE	0x6d67
 #define FILTER_PRIORITY 1
-#define PROGRAM_NAME	"mg_tc"
+
+/* What mpgated attaches */
+static const char *const programs[] = { "mg_tc", "mg_hold", "mg_hold_lan", "mg_replay" };
 
 static struct bpf_tc_hook hook_of(unsigned int ifindex)
 {
@@ -95,11 +97,14 @@ static bool is_ours(__u32 prog_id)
 	int fd = bpf_prog_get_fd_by_id(prog_id);
 	struct bpf_prog_info info = { 0 };
 	__u32 size = sizeof(info);
-	bool ours;
+	bool ours = false;
 
 	if (fd < 0)
 		return false;
-	ours = !bpf_obj_get_info_by_fd(fd, &info, &size) && !strcmp(info.name, PROGRAM_NAME);
+	if (!bpf_obj_get_info_by_fd(fd, &info, &size)) {
+		for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
+			ours |= !strcmp(info.name, programs[i]);
+	}
 	close(fd);
 	return ours;
 }
@@ -135,7 +140,16 @@ int mg_tc_attach(struct mg_tc *t, const char *interface, unsigned int ifindex, i
 		return err;
 	}
 	t->ifindex = ifindex;
+	t->prog_id = opts.prog_id;
 	return 0;
+}
+
+bool mg_tc_is_attached(const struct mg_tc *t)
+{
+	struct bpf_tc_hook hook = hook_of(t->ifindex);
+	struct bpf_tc_opts opts = opts_of();
+
+	return !bpf_tc_query(&hook, &opts) && opts.prog_id == t->prog_id;
 }
 
 void mg_tc_detach(struct mg_tc *t)

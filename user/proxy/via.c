@@ -13,7 +13,6 @@
 #include "base/log.h"
 #include "proxy/proxy.h"
 #include "request/sock.h"
-#include "sys/mptcp.h"
 
 /* How long a converter is left alone that cannot be reached, or breaks off: a link may be back
  * soon. One that answers no SYN has cost its clients seconds, so that it is tried less often. */
@@ -201,9 +200,7 @@ enum mg_step mg_via_start(struct mg_session *s)
 
 static enum mg_step accepted(struct mg_session *s)
 {
-	struct mg_mptcp_state m;
-
-	s->server_mptcp = !mg_mptcp_read(s->server.io.fd, &m) && !m.fallback;
+	s->server_mptcp = mg_csock_speaks_mptcp(s->server.io.fd);
 	/* What epoll told of the attempts is no news about the connection. */
 	s->server.readable = s->server.writable = true;
 	s->server.half = s->server.failed = false;
@@ -267,10 +264,9 @@ static enum mg_step useless(struct mg_session *s)
  * gives it up by itself, and that is no one's fault. */
 static bool speaks_plain(const struct mg_session *s)
 {
-	struct mg_mptcp_state m;
 	struct tcp_info info;
 
-	return !mg_mptcp_read(s->server.io.fd, &m) && m.fallback &&
+	return !mg_csock_speaks_mptcp(s->server.io.fd) &&
 	       !mg_csock_tcp_info(s->server.io.fd, &info) && !info.tcpi_total_retrans;
 }
 
@@ -282,7 +278,7 @@ enum mg_step mg_via_step(struct mg_session *s)
 	if (r->answering && !s->via->looked) {
 		s->via->looked = true;
 		if (speaks_plain(s))
-			return bypass(s, MG_REQUEST_ASIDE_S, "it speaks TCP only");
+			return bypass(s, MG_REQUEST_ASIDE_S, "connections to it are plain TCP");
 		rearm(s, config(s)->converter.connect_timeout_ms * ANSWER_TIMES);
 	}
 	switch (outcome) {

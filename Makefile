@@ -129,9 +129,9 @@ check-vm: deps ## packet tests and a short end-to-end set on other kernels
 fuzz: deps ## run the fuzzers, FUZZ_SECONDS each (default 60)
 	@$(MAKE) --no-print-directory $(FUZZ)
 	@tests/fuzz/run $(FUZZ)
-bench: deps ## measure beside HAProxy; prints JSON
+bench: deps ## measure beside HAProxy; prints JSON; BENCH="--only onpath" and the like for a part
 	@$(MAKE) --no-print-directory test-binaries
-	@BUILD=$(B) tests/bench/run
+	@BUILD=$(B) tests/bench/run $(BENCH)
 demo: deps ## both links at once, then one cut, in about a minute
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(B) tools/demo.sh

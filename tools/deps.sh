@@ -7,7 +7,7 @@ packages="gcc make clang llvm clang-format clang-tidy libclang-rt-14-dev bpftool
 	libbpf-dev libxdp-dev xdp-tools libelf-dev zlib1g-dev libmnl-dev libcyaml-dev libyaml-dev
 	libjansson-dev libcap-ng-dev libsystemd-dev libcmocka-dev
 	iproute2 iputils-ping ethtool procps util-linux python3 curl wget iperf3 tcpdump openssh-client
-	openssh-server nginx-light haproxy mptcpize shellcheck mandoc
+	openssh-server nginx-light haproxy iptables mptcpize shellcheck mandoc
 	qemu-system-x86 busybox-static cpio kmod xz-utils git"
 
 missing=""

@@ -78,12 +78,12 @@ static inline int bench_socket(const struct mg_ep *ep, bool mptcp, int flags)
 	return fd;
 }
 
-/* A plain TCP listener: what stands behind the proxies. */
-static inline int bench_listen(const struct mg_ep *ep, int flags)
+/* A listener: what stands behind the proxies. */
+static inline int bench_listen(const struct mg_ep *ep, bool mptcp, int flags)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = mg_ep_to_sockaddr(ep, &ss);
-	int fd = bench_socket(ep, false, flags), on = 1;
+	int fd = bench_socket(ep, mptcp, flags), on = 1;
 
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, (struct sockaddr *)&ss, len) || listen(fd, 4096))

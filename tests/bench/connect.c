@@ -2,13 +2,17 @@
 /*
  * Many short connections, each with one byte there and back.
  *
- *   connect serve ADDR:PORT                                     an echo server, plain TCP
- *   connect run [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE
- *   connect hold [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE
+ *   connect serve [--mptcp] ADDR:PORT                           an echo server
+ *   connect run [OPTION...] ADDR:PORT COUNT AT_ONCE
+ *   connect hold [OPTION...] ADDR:PORT COUNT AT_ONCE
  *
  * `run` closes each connection after its byte; `hold` keeps them all and, after its report, waits
- * for the end of stdin. Both print one JSON object. With --convert the Convert message and the byte
- * travel in the SYN.
+ * for the end of stdin. Both print one JSON object.
+ *
+ *   --tcp             sockets of plain TCP
+ *   --convert SERVER  the Convert message and the byte travel in the SYN
+ *   --spread N        connections go to N addresses in turn, ADDR and those after it
+ *   --times           the report has every connection's time to the first byte, in microseconds
  */
 #include <signal.h>
 #include <sys/epoll.h>
@@ -20,6 +24,7 @@
 #endif
 
 #define COUNT_MAX    1000000
+#define SPREAD_MAX   60000
 #define STALL_S	     30
 #define ANSWER_BYTES (MG_CONVERT_MAX_BYTES + 1)
 
@@ -27,15 +32,15 @@
 struct conn {
 	int fd;
 	bool sent, done;
+	double start_s;
 	size_t have;
 	uint8_t in[ANSWER_BYTES];
 };
 
 struct load {
 	struct mg_ep to;
-	struct sockaddr_storage ss;
-	socklen_t ss_len;
-	bool mptcp, convert, hold;
+	bool mptcp, convert, hold, times;
+	uint32_t spread;			   /* addresses */
 	uint8_t message[MG_CONVERT_MAX_BYTES + 1]; /* Convert message if any, and the byte */
 	size_t message_len;
 	size_t count, at_once;
@@ -43,25 +48,41 @@ struct load {
 	int epoll;
 	struct conn *conns; /* at_once of them, or count with hold */
 	size_t started, done, open, fell_back, failed;
+	double *first_byte_s; /* of `done - failed` connections */
 };
+
+/* Where connection number `nth` goes. */
+static socklen_t target(const struct load *l, size_t nth, struct sockaddr_storage *ss)
+{
+	struct mg_ep ep = l->to;
+	uint16_t low;
+
+	memcpy(&low, &ep.ip.s6_addr[14], sizeof(low));
+	low = htons((uint16_t)(ntohs(low) + nth % l->spread));
+	memcpy(&ep.ip.s6_addr[14], &low, sizeof(low));
+	return mg_ep_to_sockaddr(&ep, ss);
+}
 
 static void start_one(struct load *l, struct conn *c)
 {
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+	struct sockaddr_storage ss;
+	socklen_t ss_len = target(l, l->started, &ss);
 	ssize_t n;
 
 	c->fd = bench_socket(&l->to, l->mptcp, SOCK_NONBLOCK);
 	c->have = 0;
 	c->sent = c->done = false;
+	c->start_s = bench_now_s();
 	if (l->convert) {
-		n = sendto(c->fd, l->message, l->message_len, MSG_FASTOPEN,
-			   (struct sockaddr *)&l->ss, l->ss_len);
+		n = sendto(c->fd, l->message, l->message_len, MSG_FASTOPEN, (struct sockaddr *)&ss,
+			   ss_len);
 		if (n < 0 && errno != EINPROGRESS)
 			BENCH_DIE("connect with data");
 		if (n > 0 && (size_t)n != l->message_len)
 			BENCH_DIE("only %zd bytes in the SYN", n);
 		c->sent = n > 0;
-	} else if (connect(c->fd, (struct sockaddr *)&l->ss, l->ss_len) && errno != EINPROGRESS) {
+	} else if (connect(c->fd, (struct sockaddr *)&ss, ss_len) && errno != EINPROGRESS) {
 		BENCH_DIE("connect");
 	}
 	if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &ev))
@@ -74,6 +95,8 @@ static void next_or_rest(struct load *l, struct conn *c)
 {
 	int more;
 
+	if (c->have)
+		l->first_byte_s[l->done - l->failed] = bench_now_s() - c->start_s;
 	if (c->have && l->mptcp && !bench_speaks_mptcp(c->fd, &more))
 		l->fell_back++;
 	l->done++;
@@ -139,7 +162,8 @@ static void load_run(struct load *l)
 	if (l->epoll < 0)
 		BENCH_DIE("epoll");
 	l->conns = calloc(l->hold ? l->count : l->at_once, sizeof(*l->conns));
-	if (!l->conns)
+	l->first_byte_s = calloc(l->count, sizeof(*l->first_byte_s));
+	if (!l->conns || !l->first_byte_s)
 		BENCH_DIE("calloc");
 	while (l->done < l->count) {
 		int n;
@@ -170,18 +194,25 @@ static int load_main(struct load *l)
 
 	load_run(l);
 	printf("{\"count\": %zu, \"seconds\": %.6f, \"failed\": %zu, \"fell_back\": %zu, "
-	       "\"open\": %zu}\n",
+	       "\"open\": %zu",
 	       l->count, bench_now_s() - start, l->failed, l->fell_back, l->open);
+	if (l->times) {
+		printf(", \"first_byte_us\": [");
+		for (size_t i = 0; i < l->done - l->failed; i++)
+			printf("%s%.1f", i ? ", " : "", l->first_byte_s[i] * 1e6);
+		printf("]");
+	}
+	printf("}\n");
 	fflush(stdout);
 	while (l->hold && read(STDIN_FILENO, &c, 1) > 0)
 		;
 	return l->failed ? 1 : 0;
 }
 
-static int serve(const struct mg_ep *ep)
+static int serve(const struct mg_ep *ep, bool mptcp)
 {
 	struct epoll_event events[256], ev = { .events = EPOLLIN };
-	int listener = bench_listen(ep, SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC);
+	int listener = bench_listen(ep, mptcp, SOCK_NONBLOCK), epoll = epoll_create1(EPOLL_CLOEXEC);
 
 	ev.data.fd = listener;
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &ev))
@@ -211,41 +242,58 @@ static int serve(const struct mg_ep *ep)
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: connect serve ADDR:PORT |\n"
-		"       connect run|hold [--tcp] [--convert SERVER] ADDR:PORT COUNT AT_ONCE\n");
+		"usage: connect serve [--mptcp] ADDR:PORT |\n"
+		"       connect run|hold [--tcp] [--convert SERVER] [--spread N] [--times]\n"
+		"                        ADDR:PORT COUNT AT_ONCE\n");
 	return 2;
+}
+
+/* The options of a load; the index behind them, -1 for what is none. */
+static int load_options(struct load *l, int argc, char **argv)
+{
+	struct mg_ep server;
+	int i = 2;
+
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		if (!strcmp(argv[i], "--tcp")) {
+			l->mptcp = false;
+		} else if (!strcmp(argv[i], "--times")) {
+			l->times = true;
+		} else if (!strcmp(argv[i], "--spread") && i + 1 < argc) {
+			l->spread = (uint32_t)bench_number(argv[++i], SPREAD_MAX);
+		} else if (!strcmp(argv[i], "--convert") && i + 1 < argc) {
+			l->convert = true;
+			server = bench_ep(argv[++i]);
+			l->message_len = bench_connect_message(l->message, &server);
+		} else {
+			return -1;
+		}
+	}
+	return i;
 }
 
 int main(int argc, char **argv)
 {
-	static struct load l = { .mptcp = true };
-	struct mg_ep server;
-	int i = 2;
+	static struct load l = { .mptcp = true, .spread = 1 };
+	bool mptcp;
+	int i;
 
 	signal(SIGPIPE, SIG_IGN);
-	if (argc == 3 && !strcmp(argv[1], "serve")) {
-		l.to = bench_ep(argv[2]);
-		return serve(&l.to);
+	if (argc >= 3 && !strcmp(argv[1], "serve")) {
+		mptcp = argc == 4 && !strcmp(argv[2], "--mptcp");
+		if (argc != (mptcp ? 4 : 3))
+			return usage();
+		l.to = bench_ep(argv[argc - 1]);
+		return serve(&l.to, mptcp);
 	}
 	if (argc < 5 || (strcmp(argv[1], "run") != 0 && strcmp(argv[1], "hold") != 0))
 		return usage();
 	l.hold = !strcmp(argv[1], "hold");
-	for (; i < argc && argv[i][0] == '-'; i++) {
-		if (!strcmp(argv[i], "--tcp")) {
-			l.mptcp = false;
-		} else if (!strcmp(argv[i], "--convert") && i + 1 < argc) {
-			l.convert = true;
-			server = bench_ep(argv[++i]);
-			l.message_len = bench_connect_message(l.message, &server);
-		} else {
-			return usage();
-		}
-	}
-	if (argc - i != 3)
+	i = load_options(&l, argc, argv);
+	if (i < 0 || argc - i != 3)
 		return usage();
 	l.message[l.message_len++] = 'x';
 	l.to = bench_ep(argv[i]);
-	l.ss_len = mg_ep_to_sockaddr(&l.to, &l.ss);
 	l.count = bench_number(argv[i + 1], COUNT_MAX);
 	l.at_once = bench_number(argv[i + 2], COUNT_MAX);
 	return load_main(&l);

@@ -97,7 +97,7 @@ static void *serve_one(void *arg)
 
 static int serve(const struct mg_ep *ep)
 {
-	int listener = bench_listen(ep, 0);
+	int listener = bench_listen(ep, false, 0);
 
 	printf("listening\n");
 	fflush(stdout);

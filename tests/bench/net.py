@@ -5,7 +5,8 @@
   ue                                   px   pxs 10.4.0.1 ---- 10.4.0.2 svs   sv
       ueb 10.2.0.2 ---- 10.2.0.1 pxb
 
-Both proxies listen on 10.1.0.1; the UE's second link reaches it through pxb.
+The converters listen on 10.1.0.1; the UE's second link reaches it through pxb. px also forwards, and
+the server is all of 10.8.0.0/16 as well, so that there are thousands of servers to get to know.
 """
 import os
 import signal
@@ -15,6 +16,7 @@ import time
 SPACES = ("ue", "px", "sv")
 PROXY = "10.1.0.1"
 SERVER = "10.4.0.2"
+SERVERS, FIRST_SERVER = "10.8.0.0/16", "10.8.0.1"
 
 
 class BenchError(Exception):
@@ -38,8 +40,8 @@ def wait_for(what, seconds, ready):
 
 
 class Net:
-    def __init__(self, congestion):
-        self.name = "mgb%d" % os.getpid()
+    def __init__(self, congestion, tag=""):
+        self.name = "mgb%d%s" % (os.getpid(), tag)
         self.congestion = congestion
         self.children = []
 
@@ -60,6 +62,11 @@ class Net:
         p = subprocess.Popen(self.inside(s, *words), start_new_session=True, text=True, **more)
         self.children.append(p)
         return p
+
+    def spawn_server(self, s, *words):
+        p = self.spawn(s, *words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        if "listening" not in p.stdout.readline():
+            raise BenchError("no server: " + " ".join(words))
 
     def stop(self, p):
         if p.poll() is None:
@@ -92,7 +99,11 @@ class Net:
                 self.ip(s, "addr", "add", ip + "/24", "dev", dev)
         self.ip("ue", "rule", "add", "from", "10.2.0.2", "lookup", "102")
         self.ip("ue", "route", "add", "default", "via", "10.2.0.1", "dev", "ueb", "table", "102")
+        self.ip("ue", "route", "add", "default", "via", "10.1.0.1", "dev", "uea")
         self.ip("sv", "route", "add", "default", "via", "10.4.0.1")
+        self.ip("sv", "route", "add", "local", SERVERS, "dev", "lo")
+        self.ip("px", "route", "add", SERVERS, "via", SERVER)
+        self.do("px", "sysctl", "-q", "-w", "net.ipv4.ip_forward=1")
         self.ip("ue", "mptcp", "limits", "set", "subflows", "2", "add_addr_accepted", "2")
         self.ip("ue", "mptcp", "endpoint", "add", "10.2.0.2", "dev", "ueb", "subflow")
         self.ip("px", "mptcp", "limits", "set", "subflows", "2", "add_addr_accepted", "2")
@@ -133,6 +144,14 @@ class Watch:
             told[s] = {k: now[k] - self.before[s].get(k, 0) for k in self.KEYS
                        if now.get(k, 0) != self.before[s].get(k, 0)}
         return told
+
+
+def machine_seconds():
+    """What all processors did since the start: seconds busy, and those of them in softirqs."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, softirq = map(int, f.readline().split()[1:8])
+    tick = os.sysconf("SC_CLK_TCK")
+    return (user + nice + system + irq + softirq) / tick, softirq / tick
 
 
 def cpu_seconds(pid):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The two proxies side by side: mpgated, and Debian's HAProxy under mptcpize."""
+"""The proxies: mpgated, and Debian's HAProxy under mptcpize, addressed or on the path."""
 import json
 import os
 import subprocess
@@ -7,6 +7,7 @@ import subprocess
 from net import PROXY, SERVER, BenchError, run, wait_for
 
 SINK, SOURCE, ECHO = 9001, 9002, 9003
+PLAIN, CAPABLE = 9011, 9012  # at all servers: plain TCP, MPTCP
 CONVERTER = 5124
 HAPROXY_PORTS = {SINK: 8001, SOURCE: 8002, ECHO: 8003}
 
@@ -18,29 +19,31 @@ def to_server(port):
 class Mpgated:
     name = "mpgated"
 
-    def __init__(self, net, build, work, xdp):
+    def __init__(self, net, build, work, xdp, converter="", more=""):
+        """`converter` and `more` are lines of the configuration: of that section, and at its end."""
         self.net, self.work = net, work
         # Nothing mends the window of a SYN with data then, see bpf/window.bpf.h.
         self.flow_words = ["--late"] if xdp == "off" else []
         self.ctl = os.path.join(build, "mpgatectl")
-        self.socket = os.path.join(work, "run", "control.sock")
+        runtime = os.path.join(work, net.name)
+        self.socket = os.path.join(runtime, "control.sock")
         self.bpffs = "/sys/fs/bpf/%s" % net.name
-        config = os.path.join(work, "mpgate.yaml")
+        config = os.path.join(work, net.name + ".yaml")
         with open(config, "w") as f:
-            f.write("node: bench\nruntime_dir: %s/run\nbpffs: %s\ninterfaces:\n"
+            f.write("node: bench\nruntime_dir: %s\nbpffs: %s\ninterfaces:\n"
                     "  - { name: pxa, role: access, xdp: %s }\n"
                     "  - { name: pxb, role: access, xdp: %s }\n"
                     "  - { name: pxs, role: core, xdp: %s }\n"
-                    "converter:\n  listen: [ \"%s:%d\" ]\n  pending_per_client: 65535\n"
-                    % (work, self.bpffs, xdp, xdp, xdp, PROXY, CONVERTER))
-        self.log = open(os.path.join(work, "mpgated.log"), "w")
+                    "converter:\n  listen: [ \"%s:%d\" ]\n  pending_per_client: 65535\n%s%s"
+                    % (runtime, self.bpffs, xdp, xdp, xdp, PROXY, CONVERTER, converter, more))
+        self.log = open(os.path.join(work, net.name + ".log"), "w")
         self.process = net.spawn("px", os.path.join(build, "mpgated"), "-c", config,
                                  stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = self.process.pid
         wait_for("mpgated", 20, self.ready)
 
-    def ask(self, what):
-        return json.loads(run(self.ctl, "--socket", self.socket, "--json", what))
+    def ask(self, *what):
+        return json.loads(run(self.ctl, "--socket", self.socket, "--json", *what))
 
     def ready(self):
         if self.process.poll() is not None:
@@ -90,3 +93,54 @@ class Haproxy:
 
     def facts(self):
         return {"version": run("haproxy", "-v").split()[2]}
+
+
+class OnPath:
+    """HAProxy as a transparent proxy of one port: any server, the client's address towards it."""
+    name = "haproxy"
+    RULES = (("-N", "DIVERT"), ("-A", "DIVERT", "-j", "MARK", "--set-mark", "1"),
+             ("-A", "DIVERT", "-j", "ACCEPT"),
+             ("-A", "PREROUTING", "-p", "tcp", "-m", "socket", "-j", "DIVERT"),
+             ("-A", "PREROUTING", "!", "-i", "pxs", "-p", "tcp", "--dport", str(PLAIN),
+              "-j", "TPROXY", "--tproxy-mark", "1", "--on-port", str(PLAIN)))
+
+    def __init__(self, net, work):
+        self.net = net
+        self.divert()
+        config = os.path.join(work, "onpath.cfg")
+        with open(config, "w") as f:
+            f.write("global\n  maxconn 8000\n  nbthread %d\n"
+                    "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
+                    "  timeout server 1h\n  maxconn 8000\n"
+                    "listen p\n  bind 0.0.0.0:%d transparent backlog 8192\n"
+                    "  source 0.0.0.0 usesrc clientip\n  server s 0.0.0.0\n"
+                    % (os.cpu_count(), PLAIN))
+        self.log = open(os.path.join(work, "onpath.log"), "w")
+        self.process = net.spawn("px", "mptcpize", "run", "haproxy", "-db", "-f", config,
+                                 stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+        self.pid = self.process.pid
+        wait_for("haproxy, listening with MPTCP", 20, self.ready)
+
+    def divert(self):
+        self.rules = next((t for t in ("iptables-legacy", "iptables") if self.takes(t)), None)
+        if not self.rules:
+            raise BenchError("no iptables here knows TPROXY and socket matches")
+        self.net.ip("px", "rule", "add", "fwmark", "1", "lookup", "100")
+        self.net.ip("px", "route", "add", "local", "default", "dev", "lo", "table", "100")
+
+    def takes(self, tool):
+        try:
+            for rule in self.RULES:
+                self.net.do("px", tool, "-t", "mangle", *rule)
+        except (BenchError, OSError):
+            return False
+        return True
+
+    def ready(self):
+        if self.process.poll() is not None:
+            raise BenchError("haproxy ended: " + open(self.log.name).read()[-2000:])
+        return ":%d " % PLAIN in self.net.do("px", "ss", "-M", "-l", "-n", "-H")
+
+    def facts(self):
+        return {"version": run("haproxy", "-v").split()[2],
+                "diverted_by": self.rules + " TPROXY, usesrc clientip"}

@@ -103,7 +103,7 @@ static int parse_interface(void *record, const char *text)
 {
 	if (strlen(text) >= IFNAMSIZ || !mg_is_interface_name(text))
 		return -EINVAL;
-	strcpy(record, text);
+	memcpy(record, text, strlen(text) + 1);
 	return 0;
 }
 

@@ -213,6 +213,28 @@ static void offsets_are_checked(void **state)
 	free(frame);
 }
 
+static void endpoints_are_told(void **state)
+{
+	struct mg_ep from, to, want;
+	struct shot f;
+
+	(void)state;
+	assert_int_equal(look(&f, MACS "0800" V4_PLAIN), 0);
+	mg_segment_endpoints(&f.s, &from, &to);
+	want = ep_of("10.1.0.2:40000");
+	assert_true(mg_ep_equal(&from, &want));
+	want = ep_of("10.4.0.2:80");
+	assert_true(mg_ep_equal(&to, &want));
+	free(f.frame);
+	assert_int_equal(look(&f, MACS "86dd" V6_PLAIN), 0);
+	mg_segment_endpoints(&f.s, &from, &to);
+	want = ep_of("[2001:db8:1::2]:40000");
+	assert_true(mg_ep_equal(&from, &want));
+	want = ep_of("[2001:db8:4::2]:80");
+	assert_true(mg_ep_equal(&to, &want));
+	free(f.frame);
+}
+
 static void mends(const char *from, const char *to)
 {
 	struct shot f;
@@ -375,6 +397,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_bit_is_found),
 		cmocka_unit_test(lies_are_refused),
 		cmocka_unit_test(offsets_are_checked),
+		cmocka_unit_test(endpoints_are_told),
 		cmocka_unit_test(windows_are_mended),
 		cmocka_unit_test(other_windows_stay),
 		cmocka_unit_test(resets_are_those_of_a_closed_port),

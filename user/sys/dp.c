@@ -25,6 +25,7 @@
 #include "sys/cgroup.h"
 #include "sys/claim.h"
 #include "sys/dp_maps.h"
+#include "sys/holder.h"
 #include "sys/tc.h"
 #include "sys/xdp.h"
 
@@ -45,6 +46,7 @@ struct mg_dp {
 	struct ring_buffer *ring;
 	void (*on_syn)(void *ctx, const struct mg_dp_syn *syn);
 	void *on_syn_ctx;
+	struct mg_holder *holder; /* NULL: no SYN is held */
 	size_t n;
 	struct port *ports;
 	struct mg_dp_interface *list;
@@ -292,6 +294,19 @@ void mg_dp_look(struct mg_dp *dp)
 			"to have it back",
 			shown->name);
 	}
+}
+
+unsigned int mg_dp_workers(const struct mg_config *cfg)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long n = cfg->workers ? (long)cfg->workers : cpus;
+
+	return n < 1 ? 1 : n > MG_WORKERS_MAX ? MG_WORKERS_MAX : (unsigned int)n;
+}
+
+struct mg_holder *mg_dp_holder(struct mg_dp *dp)
+{
+	return dp->holder;
 }
 
 int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n)

@@ -22,6 +22,7 @@ struct mg_frame {
 	uint16_t vlan_proto; /* network order, as in the ABI; 0: no tag */
 	uint16_t ip_offset, tcp_offset, payload_offset;
 	uint16_t bytes;
+	bool time_wait; /* what an old connection of these addresses and ports left is in the way */
 	uint8_t data[];
 };
 

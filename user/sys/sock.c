@@ -11,6 +11,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "sys/diag.h"
+
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
@@ -222,7 +224,12 @@ int mg_sock_connect(int *fd, const struct mg_ep *peer, const struct mg_ep *sourc
 
 int mg_sock_connect_exact(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp)
 {
-	return try_connect(fd, peer, source, false, mptcp);
+	int err = try_connect(fd, peer, source, false, mptcp);
+
+	/* The client may use its port again before we think so: RFC 9293 section 3.6.1. */
+	if (err == -EADDRNOTAVAIL && !mg_diag_end_time_wait(source, peer))
+		err = try_connect(fd, peer, source, false, mptcp);
+	return err;
 }
 
 uint8_t mg_sock_icmp_code(int err, bool v4)

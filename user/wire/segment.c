@@ -4,8 +4,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/addr.h"
-
 #define V4_BYTES   20
 #define V6_BYTES   40
 #define TCP_BYTES  20
@@ -133,6 +131,23 @@ int mg_segment_at(struct mg_segment *s, uint8_t *frame, size_t bytes, size_t ip,
 	    payload > s->end || (frame[tcp + AT_FLAGS] & (F_SYN | F_ACK | F_RST | F_FIN)) != F_SYN)
 		return -EBADMSG;
 	return 0;
+}
+
+static void set_ep(struct mg_ep *ep, const uint8_t *ip, bool v6, const uint8_t *port)
+{
+	memset(&ep->ip, 0, sizeof(ep->ip));
+	if (!v6)
+		memset(ep->ip.s6_addr + 10, 0xff, 2);
+	memcpy(ep->ip.s6_addr + (v6 ? 0 : 12), ip, v6 ? 16 : 4);
+	memcpy(&ep->port, port, sizeof(ep->port));
+}
+
+void mg_segment_endpoints(const struct mg_segment *s, struct mg_ep *from, struct mg_ep *to)
+{
+	const uint8_t *ip = s->frame + s->ip, *tcp = s->frame + s->tcp;
+
+	set_ep(from, ip + (s->v6 ? 8 : 12), s->v6, tcp);
+	set_ep(to, ip + (s->v6 ? 24 : 16), s->v6, tcp + 2);
 }
 
 /* Where an option of this kind begins, at least `bytes` long; 0 if there is none. */
@@ -295,20 +310,13 @@ size_t mg_segment_reset(uint8_t out[MG_SEGMENT_ANSWER_MAX], const struct mg_segm
 /* Not to who is nobody, or many; not about what was sent to many, on the link or beyond. */
 static bool may_be_told(const struct mg_segment *s)
 {
-	struct in6_addr from, to;
+	struct mg_ep from, to;
 
-	memset(&from, 0, sizeof(from));
-	memset(&to, 0, sizeof(to));
-	if (!s->v6) {
-		memset(from.s6_addr + 10, 0xff, 2);
-		memset(to.s6_addr + 10, 0xff, 2);
-	}
-	memcpy(from.s6_addr + (s->v6 ? 0 : 12), s->frame + s->ip + (s->v6 ? 8 : 12),
-	       s->v6 ? 16 : 4);
-	memcpy(to.s6_addr + (s->v6 ? 0 : 12), destination(s), s->v6 ? 16 : 4);
-	return !(s->frame[0] & 1) && !mg_ip_is_multicast(&from) && !mg_ip_is_broadcast(&from) &&
-	       !mg_ip_is_unspecified(&from) && !mg_ip_is_loopback(&from) &&
-	       !mg_ip_is_multicast(&to) && !mg_ip_is_broadcast(&to);
+	mg_segment_endpoints(s, &from, &to);
+	return !(s->frame[0] & 1) && !mg_ip_is_multicast(&from.ip) &&
+	       !mg_ip_is_broadcast(&from.ip) && !mg_ip_is_unspecified(&from.ip) &&
+	       !mg_ip_is_loopback(&from.ip) && !mg_ip_is_multicast(&to.ip) &&
+	       !mg_ip_is_broadcast(&to.ip);
 }
 
 size_t mg_segment_unreachable(uint8_t out[MG_SEGMENT_ANSWER_MAX], const struct mg_segment *s,

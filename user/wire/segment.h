@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/addr.h"
+
 #define MG_SEGMENT_MAC_BYTES 12 /* both addresses; a tag goes right behind them */
 #define MG_SEGMENT_TAG_BYTES 4
 /* What an answer may be long: the least MTU of IPv6, behind a link header with tags. */
@@ -29,6 +31,9 @@ struct mg_segment {
 /* 0, or -EBADMSG: the offsets and what the headers say do not fit each other, or the frame. */
 int mg_segment_at(struct mg_segment *s, uint8_t *frame, size_t bytes, size_t ip, size_t tcp,
 		  size_t payload);
+
+/* Between whom it is. */
+void mg_segment_endpoints(const struct mg_segment *s, struct mg_ep *from, struct mg_ep *to);
 
 /*
  * A frame that never was on a wire (veth, a virtual machine) has the sum of the pseudo-header where

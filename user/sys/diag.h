@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * sock_diag: what a closed connection leaves behind for a minute.
+ */
+#ifndef MG_SYS_DIAG_H
+#define MG_SYS_DIAG_H
+
+#include "base/addr.h"
+
+/*
+ * Ends the TIME_WAIT of the TCP connection local -> peer of this network namespace. The peer has
+ * begun a new one from the same port, which it may (RFC 9293 section 3.6.1); TC's own ways in do
+ * not know of that. 0, -ENOENT if there is none in TIME_WAIT, or -errno: kernels without
+ * SOCK_DESTROY, or without it for TIME_WAIT, say -EOPNOTSUPP. Needs CAP_NET_ADMIN.
+ */
+int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer);
+
+#endif

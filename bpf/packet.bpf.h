@@ -44,6 +44,7 @@ static __always_inline enum mg_reason mg_short(const struct mg_cursor *c, __u32 
 struct mg_packet {
 	struct mg_cursor at; /* behind what was parsed */
 	void *ip;	     /* 20 or 40 bytes are readable */
+	__u32 ip_offset;     /* in the frame */
 	struct tcphdr *tcp;  /* 20 bytes are readable */
 	bool v6;
 	bool quoted;   /* by an ICMP error: cut short whatever its lengths say */

@@ -155,6 +155,7 @@ static __always_inline int mg_parse_ip(struct mg_packet *p)
 
 	if (ret != MG_PARSED)
 		return ret;
+	p->ip_offset = p->at.offset;
 	if (ethertype == MG_ETH_P_IP)
 		return mg_parse_ipv4(p);
 	if (ethertype == MG_ETH_P_IPV6)

@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Doors of a gateway that sits on the path: TC holds opening SYNs for the daemon and brings the
+ * rest of their connections to the daemon's sockets. The rooms in walking order: parse → own →
+ * options, classify → mode → servers → held → attend; listeners for what is let in.
+ */
+#include "vmlinux.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#include "own.bpf.h"
+#include "segment.bpf.h"
+#include "classify.bpf.h"
+#include "converters.bpf.h"
+#include "mode.bpf.h"
+#include "servers.bpf.h"
+#include "held.bpf.h"
+#include "attend.bpf.h"
+#include "listeners.bpf.h"
+
+#include "abi/sha256.h"
+
+#define MG_AF_INET  2
+#define MG_AF_INET6 10
+
+/* Parsed into the scratch: 0; otherwise the answer to give, plus 1 so that it is not 0. */
+#define MG_DONE 1
+
+/*
+ * Up to the TCP header. A function of its own to the verifier, as all below: what is behind it is
+ * checked once and not once per way a segment can be wrapped. ICMP errors about a connection of
+ * ours are marked here.
+ */
+__noinline int mg_hold_parse(struct __sk_buff *skb)
+{
+	struct mg_hold_scratch *s = mg_scratch();
+	struct mg_packet p;
+
+	if (!s || mg_pull(skb))
+		return MG_DONE;
+	p = mg_packet_at(skb, 0);
+	if (mg_parse_ip(&p) != MG_PARSED)
+		return MG_DONE;
+	if (mg_parse_tcp(&p) != MG_PARSED) {
+		if (mg_own_icmp(skb, &p))
+			skb->mark = MG_ABI_MARK;
+		return MG_DONE;
+	}
+	mg_segment_of(&s->segment, &p);
+	return 0;
+}
+
+/* Class and options of the scratch's segment */
+static __always_inline void mg_look(struct __sk_buff *skb, const struct mg_segment *seg,
+				    struct mg_options *o, struct mg_classification *c)
+{
+	mg_options_of_skb(o, skb, mg_options_offset(seg), seg->options_bytes);
+	mg_classify_options(c, o);
+}
+
+static __always_inline void mg_message_of(struct mg_message *m, struct __sk_buff *skb,
+					  const struct mg_segment *seg)
+{
+	m->valid = seg->payload_bytes >= sizeof(m->header) &&
+		   !bpf_skb_load_bytes(skb, mg_payload_offset(seg), m->header, sizeof(m->header));
+}
+
+/* Would the stack send it on? Not what is for this host, nor what has no way to go. */
+static __always_inline bool mg_is_forwarded(struct __sk_buff *skb, const struct mg_segment *seg)
+{
+	struct bpf_fib_lookup fib = { .l4_protocol = IPPROTO_TCP, .ifindex = skb->ifindex };
+	long ret;
+
+	if (seg->v6) {
+		fib.family = MG_AF_INET6;
+		__builtin_memcpy(fib.ipv6_src, seg->sock.ipv6.saddr, 16);
+		__builtin_memcpy(fib.ipv6_dst, seg->sock.ipv6.daddr, 16);
+	} else {
+		fib.family = MG_AF_INET;
+		fib.ipv4_src = seg->sock.ipv4.saddr;
+		fib.ipv4_dst = seg->sock.ipv4.daddr;
+	}
+	fib.sport = bpf_htons(seg->tuple.client.port);
+	fib.dport = bpf_htons(seg->tuple.server.port);
+	ret = bpf_fib_lookup(skb, &fib, sizeof(fib), 0);
+	return ret == BPF_FIB_LKUP_RET_SUCCESS || ret == BPF_FIB_LKUP_RET_NO_NEIGH ||
+	       ret == BPF_FIB_LKUP_RET_FRAG_NEEDED;
+}
+
+/* Is it a socket's, and not just the memory of an old connection whose successor was let pass? */
+static __always_inline bool mg_is_own(__u32 state, const struct mg_tuple *passed)
+{
+	return state && (state != BPF_TCP_TIME_WAIT || !mg_passed_find(passed));
+}
+
+/* ---- frames that come back ------------------------------------------------------------------- */
+
+static __always_inline int mg_take_in(struct __sk_buff *skb, const struct mg_segment *seg,
+				      __u32 worker)
+{
+	if (worker >= MG_WORKERS_MAX || mg_listener_take(skb, seg, worker)) {
+		mg_hold_count(MG_HOLD_COUNT_LOST);
+		return MG_TC_SHOT;
+	}
+	skb->mark = MG_ABI_MARK;
+	return MG_TC_UNSPEC;
+}
+
+/* ---- behind the opening SYN ------------------------------------------------------------------ */
+
+/* The ACK that ends the handshake of what was taken shows our key: its token names the worker. */
+static __always_inline void mg_hint(struct __sk_buff *skb, const struct mg_segment *seg)
+{
+	struct mg_hold *hold = mg_held_find(&seg->tuple);
+	struct mg_options o = {};
+	__u8 key[MG_MPTCP_KEY_BYTES];
+
+	if (!hold || hold->hinted)
+		return;
+	mg_options_of_skb(&o, skb, mg_options_offset(seg), seg->options_bytes);
+	if (!(o.seen & MG_SEEN_KEYS))
+		return;
+	for (__u32 i = 0; i < sizeof(key); i++)
+		key[i] = o.byte[(o.mptcp_at + MG_MPTCP_RECEIVER_KEY + i) & 63];
+	mg_token_hint(mg_mptcp_token(key), hold->worker);
+	hold->hinted = 1;
+}
+
+static __always_inline void mg_record_start(struct mg_hold_scratch *s, enum mg_held_type type,
+					    const struct mg_hold *hold)
+{
+	__builtin_memset(&s->record, 0, sizeof(s->record));
+	s->record.type = type;
+	s->record.kind = hold->kind;
+	s->record.mp_capable = hold->mp_capable;
+	s->record.ifindex = hold->ifindex;
+	s->record.isn = hold->isn;
+	s->record.tuple = s->segment.tuple;
+}
+
+/* The client wants this attempt no more; if the daemon cannot be told now, it finds out itself. */
+static __always_inline void mg_reset(struct __sk_buff *skb, struct mg_hold_scratch *s,
+				     const struct mg_hold *hold)
+{
+	__u32 worker = hold->worker;
+
+	mg_record_start(s, MG_HELD_RESET, hold);
+	mg_held_forget(&s->segment.tuple);
+	mg_hold_send(skb, s, worker, false);
+}
+
+static __always_inline int mg_beyond_syn(struct __sk_buff *skb, struct mg_hold_scratch *s,
+					 __u32 state)
+{
+	const struct mg_segment *seg = &s->segment;
+	const struct mg_hold *hold;
+
+	if (mg_is_own(state, &seg->tuple)) {
+		if (state == BPF_TCP_NEW_SYN_RECV && seg->has_ack && !seg->has_syn)
+			mg_hint(skb, seg);
+		skb->mark = MG_ABI_MARK;
+		return MG_TC_UNSPEC;
+	}
+	if (!seg->has_rst || seg->has_syn)
+		return MG_TC_UNSPEC;
+	hold = mg_held_find(&seg->tuple);
+	if (!hold || !mg_is_of_syn(seg->seq, hold->isn))
+		return MG_TC_UNSPEC;
+	mg_reset(skb, s, hold);
+	return MG_TC_CONSUMED;
+}
+
+/* ---- the opening SYN ------------------------------------------------------------------------- */
+
+static __always_inline int mg_join(struct __sk_buff *skb, const struct mg_segment *seg,
+				   const struct mg_options *o)
+{
+	__u32 token = 0;
+	__s64 worker;
+
+	for (__u32 i = 0; i < sizeof(token); i++)
+		token = token << 8 | o->byte[(o->mptcp_at + MG_MPTCP_JOIN_TOKEN + i) & 63];
+	worker = mg_token_worker(token);
+	if (worker < 0 || worker >= MG_WORKERS_MAX || mg_listener_take(skb, seg, worker))
+		return MG_TC_UNSPEC;
+	skb->mark = MG_ABI_MARK;
+	mg_hold_count(MG_HOLD_COUNT_JOINS);
+	return MG_TC_UNSPEC;
+}
+
+/* What a SYN would be held for, or -1: it is none of our business. */
+static __always_inline int mg_kind_of(struct __sk_buff *skb, const struct mg_segment *seg,
+				      const struct mg_intercept *wanted,
+				      struct mg_classification *c, bool lan)
+{
+	struct mg_message message = {};
+	enum mg_mode mode;
+
+	if (!lan && mg_is_converter(&seg->tuple.server)) {
+		mg_message_of(&message, skb, seg);
+		mg_classify_convert(c, seg->payload_bytes, &message);
+		return wanted->convert && c->class == MG_CLASS_CONVERT ? MG_HOLD_CONVERT : -1;
+	}
+	if (lan != !c->mp_capable || !mg_port_is_wanted(seg->tuple.server.port))
+		return -1;
+	mode = mg_mode_of(wanted, &seg->tuple);
+	if (lan ? !wanted->cpe : mode != MG_MODE_TAKE_OVER && mode != MG_MODE_HYBRID)
+		return -1;
+	if (!mg_is_forwarded(skb, seg))
+		return -1;
+	return lan ? MG_HOLD_CPE : MG_HOLD_INTERCEPT;
+}
+
+/* It is not held: `why` not, and is that a reason to drop it? */
+static __always_inline int mg_let_go(const struct mg_segment *seg, enum mg_passed_why why,
+				     bool drop, __u64 now_ns)
+{
+	mg_hold_count(why == MG_PASSED_FAILURE ? MG_HOLD_COUNT_UNATTENDED : MG_HOLD_COUNT_OVERFLOW);
+	if (drop)
+		return MG_TC_SHOT;
+	mg_passed_store(&seg->tuple, seg->seq, why, now_ns);
+	return MG_TC_UNSPEC;
+}
+
+static __always_inline void mg_record_frame(struct mg_hold_scratch *s, struct __sk_buff *skb,
+					    const struct mg_intercept *wanted, __u64 now_ns)
+{
+	s->record.mode = mg_mode_of(wanted, &s->segment.tuple);
+	s->record.known = mg_server_known(&s->segment.tuple.server, now_ns);
+	s->record.ifindex = skb->ifindex;
+	if (skb->vlan_present) {
+		s->record.vlan_tci = skb->vlan_tci;
+		s->record.vlan_proto = skb->vlan_proto;
+	}
+	s->record.ip_offset = s->segment.ip_offset;
+	s->record.tcp_offset = s->segment.tcp_offset;
+	s->record.payload_offset = mg_payload_offset(&s->segment);
+}
+
+/* A SYN that nothing is held for yet */
+static __always_inline int mg_hold_new(struct __sk_buff *skb, struct mg_hold_scratch *s,
+				       const struct mg_intercept *wanted, struct mg_hold *hold,
+				       bool time_wait)
+{
+	const struct mg_segment *seg = &s->segment;
+	enum mg_held_put put;
+
+	if (!mg_is_attended(hold->worker, wanted->beat_stale_ms, hold->since_ns))
+		return mg_let_go(seg, MG_PASSED_FAILURE, wanted->drop_on_failure, hold->since_ns);
+	mg_record_start(s, MG_HELD_SYN, hold);
+	mg_record_frame(s, skb, wanted, hold->since_ns);
+	s->record.time_wait = time_wait;
+	put = mg_held_put(&seg->tuple, hold, wanted->held_per_subscriber);
+	if (put == MG_HELD_ALREADY) {
+		mg_hold_count(MG_HOLD_COUNT_REPEATED);
+		return MG_TC_CONSUMED;
+	}
+	if (put == MG_HELD_PUT && !mg_hold_send(skb, s, hold->worker, true)) {
+		mg_hold_count(MG_HOLD_COUNT_HELD);
+		return MG_TC_CONSUMED;
+	}
+	if (put == MG_HELD_PUT)
+		mg_held_forget(&seg->tuple);
+	return mg_let_go(seg, MG_PASSED_OVERLOAD, wanted->drop_on_overload, hold->since_ns);
+}
+
+/* Is the SYN done with as one that is held, or was? MG_DONE plus the answer, or 0: look closer. */
+static __always_inline int mg_again(struct __sk_buff *skb, struct mg_hold_scratch *s,
+				    const struct mg_intercept *wanted,
+				    const struct mg_classification *c, __u64 now_ns)
+{
+	const struct mg_segment *seg = &s->segment;
+	struct mg_hold *hold = mg_held_find(&seg->tuple);
+
+	if (!hold)
+		return 0;
+	if (!mg_is_attended(hold->worker, wanted->beat_stale_ms, now_ns)) {
+		mg_held_forget(&seg->tuple);
+		return 0;
+	}
+	if (hold->mp_capable && !c->mp_capable) {
+		hold->isn = seg->seq;
+		mg_record_start(s, MG_HELD_RETRY, hold);
+		mg_record_frame(s, skb, wanted, now_ns);
+		s->record.mp_capable = 0;
+		mg_hold_send(skb, s, hold->worker, true);
+		return MG_DONE + MG_TC_CONSUMED;
+	}
+	if (hold->isn == seg->seq) {
+		mg_hold_count(MG_HOLD_COUNT_REPEATED);
+		return MG_DONE + MG_TC_CONSUMED;
+	}
+	mg_reset(skb, s, hold);
+	return 0;
+}
+
+/* Was this very SYN let pass? A client that falls back to TCP for it teaches nothing. */
+static __always_inline bool mg_has_passed(const struct mg_segment *seg,
+					  const struct mg_classification *c, bool lan)
+{
+	const struct mg_passed *passed = mg_passed_find(&seg->tuple);
+	bool same;
+
+	if (!passed)
+		return false;
+	same = passed->isn == seg->seq;
+	if (!lan && !c->mp_capable)
+		mg_passed_forget(&seg->tuple);
+	return same;
+}
+
+static __always_inline int mg_opening(struct __sk_buff *skb, struct mg_hold_scratch *s, bool lan,
+				      bool time_wait)
+{
+	const struct mg_segment *seg = &s->segment;
+	const struct mg_intercept *wanted = mg_intercept_wanted();
+	struct mg_hold hold = { .isn = seg->seq, .ifindex = skb->ifindex };
+	struct mg_classification c = {};
+	struct mg_options o = {};
+	int kind, done;
+
+	mg_look(skb, seg, &o, &c);
+	if (!wanted || !wanted->n_workers || c.class == MG_CLASS_MALFORMED)
+		return MG_TC_UNSPEC;
+	if (c.class == MG_CLASS_MP_JOIN)
+		return lan ? MG_TC_UNSPEC : mg_join(skb, seg, &o);
+	hold.since_ns = bpf_ktime_get_ns();
+	hold.mp_capable = c.mp_capable;
+	done = mg_again(skb, s, wanted, &c, hold.since_ns);
+	if (done)
+		return done - MG_DONE;
+	if (mg_has_passed(seg, &c, lan))
+		return MG_TC_UNSPEC;
+	kind = mg_kind_of(skb, seg, wanted, &c, lan);
+	if (kind < 0 || skb->len > MG_HELD_FRAME_BYTES)
+		return MG_TC_UNSPEC;
+	hold.kind = kind;
+	if (o.seen & MG_SEEN_PROTECTED) {
+		mg_hold_count(MG_HOLD_COUNT_PROTECTED);
+		return MG_TC_UNSPEC;
+	}
+	if (kind == MG_HOLD_INTERCEPT && mg_mode_of(wanted, &seg->tuple) == MG_MODE_HYBRID &&
+	    mg_server_known(&seg->tuple.server, hold.since_ns) == MG_KNOWN_MPTCP) {
+		mg_passed_store(&seg->tuple, seg->seq, MG_PASSED_KNOWN, hold.since_ns);
+		mg_hold_count(MG_HOLD_COUNT_PASSES);
+		return MG_TC_UNSPEC;
+	}
+	hold.worker = bpf_get_hash_recalc(skb) % wanted->n_workers;
+	return mg_hold_new(skb, s, wanted, &hold, time_wait);
+}
+
+/* ---- the doors ------------------------------------------------------------------------------- */
+
+/* The scratch's segment, on an access interface or a CPE's LAN */
+__noinline int mg_hold_segment(struct __sk_buff *skb, __u32 lan)
+{
+	struct mg_hold_scratch *s = mg_scratch();
+	__u32 mark = skb->mark, state;
+	const struct mg_segment *seg;
+
+	if (!s)
+		return MG_TC_UNSPEC;
+	seg = &s->segment;
+	if ((mark & MG_ABI_MARK_KIND) == MG_ABI_MARK_TAKE)
+		return mg_take_in(skb, seg, mark & ~MG_ABI_MARK_KIND);
+	state = mg_own_state(skb, &s->segment.sock, mg_sock_tuple_bytes(seg));
+	if (!seg->has_syn || seg->has_ack || seg->has_fin || seg->has_rst)
+		return mg_beyond_syn(skb, s, state);
+	if (state && state != BPF_TCP_TIME_WAIT) {
+		skb->mark = MG_ABI_MARK;
+		return MG_TC_UNSPEC;
+	}
+	return mg_opening(skb, s, lan, state == BPF_TCP_TIME_WAIT);
+}
+
+static __always_inline int mg_hold_door(struct __sk_buff *skb, __u32 lan)
+{
+	if ((skb->mark & MG_ABI_MARK_KIND) == MG_ABI_MARK_PASS) {
+		skb->mark = 0;
+		return MG_TC_UNSPEC;
+	}
+	if (mg_hold_parse(skb))
+		return MG_TC_UNSPEC;
+	return mg_hold_segment(skb, lan);
+}
+
+SEC("tc")
+int mg_hold(struct __sk_buff *skb)
+{
+	return mg_hold_door(skb, 0);
+}
+
+SEC("tc")
+int mg_hold_lan(struct __sk_buff *skb)
+{
+	return mg_hold_door(skb, 1);
+}
+
+/* A SYN+ACK in passing, on its way to a client whose SYN was let pass */
+static __always_inline void mg_learn(struct __sk_buff *skb, const struct mg_segment *seg,
+				     const struct mg_tuple *tuple)
+{
+	const struct mg_passed *passed = mg_passed_find(tuple);
+	const struct mg_intercept *wanted = mg_intercept_wanted();
+	struct mg_options o = {};
+	bool mptcp;
+
+	if (!passed || !wanted || passed->why == MG_PASSED_GAVE_UP ||
+	    !mg_is_of_syn(seg->ack - 1, passed->isn))
+		return;
+	mg_options_of_skb(&o, skb, mg_options_offset(seg), seg->options_bytes);
+	if (o.seen & MG_SEEN_OVERRUN)
+		return;
+	mptcp = o.seen & MG_SEEN_KEY;
+	if (!mptcp && passed->why == MG_PASSED_KNOWN) {
+		if (mg_server_forget(&tuple->server))
+			mg_hold_count(MG_HOLD_COUNT_FORGOTTEN);
+		return;
+	}
+	mg_server_learn(&tuple->server, mptcp, bpf_ktime_get_ns(), wanted->learn_ttl_ns);
+	mg_hold_count(MG_HOLD_COUNT_LEARNED);
+}
+
+__noinline int mg_core_segment(struct __sk_buff *skb)
+{
+	struct mg_hold_scratch *s = mg_scratch();
+	struct mg_tuple tuple;
+	__u32 state;
+
+	if (!s)
+		return 0;
+	state = mg_own_state(skb, &s->segment.sock, mg_sock_tuple_bytes(&s->segment));
+	tuple.client = s->segment.tuple.server;
+	tuple.server = s->segment.tuple.client;
+	if (mg_is_own(state, &tuple))
+		skb->mark = MG_ABI_MARK;
+	else if (s->segment.has_syn && s->segment.has_ack)
+		mg_learn(skb, &s->segment, &tuple);
+	return 0;
+}
+
+SEC("tc")
+int mg_hold_core(struct __sk_buff *skb)
+{
+	if (!mg_hold_parse(skb))
+		mg_core_segment(skb);
+	return MG_TC_UNSPEC;
+}
+
+/* The TAP device: the daemon's frames, each with its trailer, and nothing else. */
+SEC("tc")
+int mg_replay(struct __sk_buff *skb)
+{
+	struct mg_replay r;
+	__u32 bytes = skb->len - sizeof(r);
+
+	if (skb->len < sizeof(r) + sizeof(struct ethhdr) ||
+	    bpf_skb_load_bytes(skb, bytes, &r, sizeof(r)) || r.magic != MG_REPLAY_MAGIC ||
+	    r.worker >= MG_WORKERS_MAX || bpf_skb_change_tail(skb, bytes, 0))
+		return MG_TC_SHOT;
+	if (r.how == MG_REPLAY_ANSWER)
+		return bpf_redirect(r.ifindex, 0);
+	if (r.how == MG_REPLAY_TAKE)
+		skb->mark = MG_ABI_MARK_TAKE | r.worker;
+	else if (r.how == MG_REPLAY_PASS)
+		skb->mark = MG_ABI_MARK_PASS;
+	else
+		return MG_TC_SHOT;
+	return bpf_redirect(r.ifindex, BPF_F_INGRESS);
+}
+
+SEC("syscall")
+int mg_release(struct mg_release *r)
+{
+	struct mg_tuple tuple = r->tuple;
+	const struct mg_hold *hold;
+
+	/* First, so that a repetition in between is not held anew. */
+	if (r->how == MG_RELEASE_PASSED)
+		mg_passed_store(&tuple, r->isn, r->why, bpf_ktime_get_ns());
+	hold = mg_held_find(&tuple);
+	return hold && hold->isn == r->isn && mg_held_forget(&tuple);
+}
+
+char LICENSE[] SEC("license") = "GPL";

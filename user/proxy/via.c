@@ -198,8 +198,25 @@ enum mg_step mg_via_start(struct mg_session *s)
 
 /* ---- the converter's word -------------------------------------------------------------------- */
 
+/* Later connections may do without the converter. */
+static void learn(struct mg_session *s)
+{
+	struct mg_dp *dp = s->worker->proxy->dp;
+	struct mg_holder *h = dp ? mg_dp_holder(dp) : NULL;
+	char server[MG_EP_STRLEN];
+	int err;
+
+	if (!h || !config(s)->cpe.direct || !mg_request_server_speaks_mptcp(&s->via->request))
+		return;
+	err = mg_hold_learn(h, &s->server_ep, true);
+	if (err)
+		mg_warn("cpe: cannot remember that %s speaks MPTCP: %s",
+			mg_ep_format(server, &s->server_ep), strerror(-err));
+}
+
 static enum mg_step accepted(struct mg_session *s)
 {
+	learn(s);
 	s->server_mptcp = mg_csock_speaks_mptcp(s->server.io.fd);
 	/* What epoll told of the attempts is no news about the connection. */
 	s->server.readable = s->server.writable = true;

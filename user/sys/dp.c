@@ -18,6 +18,7 @@
 #include <xdp/libxdp.h>
 
 #include "base/log.h"
+#include "skel/hold.skel.h"
 #include "skel/sockops.skel.h"
 #include "skel/tc.skel.h"
 #include "skel/xdp.skel.h"
@@ -30,6 +31,7 @@
 #include "sys/xdp.h"
 
 struct port {
+	char name[IFNAMSIZ];
 	unsigned int ifindex;
 	int claim;
 	struct mg_xdp xdp;
@@ -47,8 +49,9 @@ struct mg_dp {
 	void (*on_syn)(void *ctx, const struct mg_dp_syn *syn);
 	void *on_syn_ctx;
 	struct mg_holder *holder; /* NULL: no SYN is held */
-	size_t n;
+	size_t n_ports;		  /* the interfaces, and behind them those of the LAN */
 	struct port *ports;
+	size_t n; /* the interfaces */
 	struct mg_dp_interface *list;
 };
 
@@ -88,29 +91,40 @@ static int on_record(void *ctx, void *record, size_t len)
 	return 0;
 }
 
+static int claim_port(struct mg_dp *dp, const char *name)
+{
+	struct port *p = &dp->ports[dp->n_ports];
+
+	*p = (struct port){ .ifindex = if_nametoindex(name) };
+	if (!p->ifindex) {
+		int err = -errno;
+
+		mg_error("interface %s: %s", name, strerror(-err));
+		return err;
+	}
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->claim = mg_claim(name, p->ifindex);
+	if (p->claim < 0)
+		return p->claim;
+	dp->n_ports++;
+	return 0;
+}
+
 static int claim_ports(struct mg_dp *dp, const struct mg_config *cfg)
 {
-	dp->ports = calloc(cfg->n_interfaces + 1, sizeof(*dp->ports));
+	int err = 0;
+
+	dp->ports = calloc(cfg->n_interfaces + cfg->cpe.n_lan + 1, sizeof(*dp->ports));
 	dp->list = calloc(cfg->n_interfaces + 1, sizeof(*dp->list));
 	if (!dp->ports || !dp->list)
 		return -ENOMEM;
-	for (size_t i = 0; i < cfg->n_interfaces; i++) {
-		const char *name = cfg->interfaces[i].name;
-		struct port *p = &dp->ports[i];
-
-		p->ifindex = if_nametoindex(name);
-		if (!p->ifindex) {
-			int err = -errno;
-
-			mg_error("interface %s: %s", name, strerror(-err));
-			return err;
-		}
-		p->claim = mg_claim(name, p->ifindex);
-		if (p->claim < 0)
-			return p->claim;
-		dp->n++;
-	}
-	return 0;
+	for (size_t i = 0; !err && i < cfg->n_interfaces; i++)
+		err = claim_port(dp, cfg->interfaces[i].name);
+	for (size_t i = 0; !err && i < cfg->cpe.n_lan; i++)
+		err = claim_port(dp, cfg->cpe.lan[i]);
+	if (!err)
+		dp->n = cfg->n_interfaces;
+	return err;
 }
 
 static int create_maps(struct mg_dp *dp)
@@ -144,14 +158,61 @@ static int create_maps(struct mg_dp *dp)
 	return dp->ring ? 0 : -errno;
 }
 
-static int pin_maps(const struct mg_dp *dp, const struct bpf_object *obj)
+/* But for those it shares with an object that is pinned already. */
+static int pin_maps(const struct mg_dp *dp, const struct bpf_object *obj,
+		    const struct bpf_object *pinned)
 {
 	struct bpf_map *map;
 	int err = 0;
 
-	bpf_object__for_each_map(map, obj) if (!err && !bpf_map__is_internal(map)) err =
-		mg_bpffs_pin(&dp->bpffs, bpf_map__fd(map), bpf_map__name(map));
+	bpf_object__for_each_map(map, obj)
+	{
+		if (err || bpf_map__is_internal(map) ||
+		    (pinned && bpf_object__find_map_by_name(pinned, bpf_map__name(map))))
+			continue;
+		err = mg_bpffs_pin(&dp->bpffs, bpf_map__fd(map), bpf_map__name(map));
+	}
 	return err;
+}
+
+static void remove_holder(struct mg_dp *dp)
+{
+	if (!dp->holder)
+		return;
+	mg_holder_close(dp->holder);
+	free(dp->holder);
+	dp->holder = NULL;
+}
+
+/* What is intercepted depends on it, a converter does without. */
+static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	bool needed = mg_holder_is_needed(cfg);
+	int err;
+
+	if (!mg_holder_is_wanted(cfg))
+		return 0;
+	dp->holder = calloc(1, sizeof(*dp->holder));
+	if (!dp->holder)
+		return -ENOMEM;
+	err = mg_holder_open(dp->holder, cfg, &dp->bpffs, dp->maps.converters);
+	if (!err)
+		return 0;
+	if (err == -EBUSY && dp->holder->rival)
+		mg_log(needed ? MG_LOG_ERROR : MG_LOG_WARNING,
+		       "SYNs are already held in this network namespace by mpgated, pid %d",
+		       dp->holder->rival);
+	remove_holder(dp);
+	if (needed)
+		return err;
+	mg_warn("no SYN is held (%s): converter.reply is at-once", strerror(-err));
+	return 0;
+}
+
+/* Packets from servers to addresses of clients; those a hybrid learns from. */
+static bool wants_core(const struct mg_config *cfg)
+{
+	return cfg->converter.source == MG_SOURCE_PRESERVED || cfg->intercept.mode != MG_MODE_OFF;
 }
 
 static int load_tc(struct mg_dp *dp)
@@ -166,6 +227,42 @@ static int load_tc(struct mg_dp *dp)
 	return err;
 }
 
+static int start_programs(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	int err = start_holder(dp, cfg);
+
+	/* What a killed daemon left is taken over by now, or not wanted. */
+	mg_bpffs_clear(&dp->bpffs);
+	if (!err)
+		err = pin_maps(dp, dp->shared->obj, NULL);
+	if (!err && dp->holder)
+		err = pin_maps(dp, dp->holder->bpf->obj, dp->shared->obj);
+	if (!err && wants_core(cfg) && !dp->holder)
+		err = load_tc(dp);
+	return err;
+}
+
+/* The program that belongs at the ingress of an interface; -1: none does. */
+static int tc_program(const struct mg_dp *dp, const struct mg_config *cfg, enum mg_role role)
+{
+	const struct mg_hold_bpf *hold = dp->holder ? dp->holder->bpf : NULL;
+
+	if (role == MG_ROLE_CORE) {
+		if (!wants_core(cfg))
+			return -1;
+		return bpf_program__fd(hold ? hold->progs.mg_hold_core : dp->tc->progs.mg_tc);
+	}
+	return hold && mg_holder_is_for_access(cfg) ? bpf_program__fd(hold->progs.mg_hold) : -1;
+}
+
+static int attach_tc(struct port *p, int prog_fd)
+{
+	if (prog_fd >= 0)
+		return mg_tc_attach(&p->tc, p->name, p->ifindex, prog_fd);
+	mg_tc_remove_stale(p->ifindex);
+	return 0;
+}
+
 static int attach_port(struct mg_dp *dp, size_t i, const struct mg_config *cfg)
 {
 	const struct mg_config_interface *ifc = &cfg->interfaces[i];
@@ -175,11 +272,7 @@ static int attach_port(struct mg_dp *dp, size_t i, const struct mg_config *cfg)
 
 	if (err)
 		return err;
-	if (dp->tc && ifc->role == MG_ROLE_CORE)
-		err = mg_tc_attach(&p->tc, ifc->name, p->ifindex,
-				   bpf_program__fd(dp->tc->progs.mg_tc));
-	else
-		mg_tc_remove_stale(p->ifindex);
+	err = attach_tc(p, tc_program(dp, cfg, ifc->role));
 	*shown = (struct mg_dp_interface){
 		.role = ifc->role,
 		.xdp_mode = p->xdp.mode,
@@ -189,7 +282,19 @@ static int attach_port(struct mg_dp *dp, size_t i, const struct mg_config *cfg)
 	return err;
 }
 
-/* Without it Extended TCP Header TLVs stay empty; nothing else depends on it. */
+static int attach_ports(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	int err = 0;
+
+	for (size_t i = 0; !err && i < dp->n; i++)
+		err = attach_port(dp, i, cfg);
+	for (size_t i = dp->n; !err && i < dp->n_ports; i++)
+		err = attach_tc(&dp->ports[i], bpf_program__fd(dp->holder->bpf->progs.mg_hold_lan));
+	return err;
+}
+
+/* Without it Extended TCP Header TLVs stay empty; nothing else depends on it.
+ */
 static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
 {
 	int err;
@@ -199,7 +304,7 @@ static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
 	if (!err)
 		err = mg_cgroup_attach(&dp->cgroup, dp->sockops->progs.mg_sockops, runtime_dir);
 	if (!err)
-		err = pin_maps(dp, dp->sockops->obj);
+		err = pin_maps(dp, dp->sockops->obj, NULL);
 	if (!err) {
 		dp->maps.synack = bpf_map__fd(dp->sockops->maps.mg_synack);
 		return;
@@ -228,14 +333,10 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
 	if (!err)
 		err = create_maps(dp);
-	if (!err) {
-		mg_bpffs_clear(&dp->bpffs);
-		err = pin_maps(dp, dp->shared->obj);
-	}
-	if (!err && cfg->converter.source == MG_SOURCE_PRESERVED)
-		err = load_tc(dp);
-	for (size_t i = 0; !err && i < cfg->n_interfaces; i++)
-		err = attach_port(dp, i, cfg);
+	if (!err)
+		err = start_programs(dp, cfg);
+	if (!err)
+		err = attach_ports(dp, cfg);
 	if (err) {
 		mg_dp_close(dp);
 		return err;
@@ -250,17 +351,18 @@ void mg_dp_close(struct mg_dp *dp)
 	if (!dp)
 		return;
 	mg_cgroup_detach(&dp->cgroup);
-	for (size_t i = dp->n; i-- > 0;) {
+	for (size_t i = dp->n_ports; i-- > 0;) {
 		mg_tc_detach(&dp->ports[i].tc);
 		mg_xdp_detach(&dp->ports[i].xdp);
 	}
 	ring_buffer__free(dp->ring);
 	mg_sockops_bpf__destroy(dp->sockops);
 	mg_tc_bpf__destroy(dp->tc);
+	remove_holder(dp);
 	mg_xdp_bpf__destroy(dp->shared);
 	mg_bpffs_close(&dp->bpffs);
 	/* Last: a successor must find everything gone. */
-	for (size_t i = 0; i < dp->n; i++)
+	for (size_t i = 0; i < dp->n_ports; i++)
 		close(dp->ports[i].claim);
 	free(dp->ports);
 	free(dp->list);
@@ -281,7 +383,7 @@ uint64_t mg_dp_extra_caps(const struct mg_dp *dp)
 	return caps;
 }
 
-void mg_dp_look(struct mg_dp *dp)
+static void look_at_xdp(struct mg_dp *dp)
 {
 	for (size_t i = 0; i < dp->n; i++) {
 		struct mg_dp_interface *shown = &dp->list[i];
@@ -290,10 +392,31 @@ void mg_dp_look(struct mg_dp *dp)
 			continue;
 		shown->xdp_mode = "lost";
 		shown->prog_id = 0;
-		mg_warn("interface %s: the XDP program is not attached any more; restart mpgated "
+		mg_warn("interface %s: the XDP program is not attached any more; restart "
+			"mpgated "
 			"to have it back",
 			shown->name);
 	}
+}
+
+static void look_at_tc(struct mg_tc *tc, const char *interface)
+{
+	if (!tc->ifindex || mg_tc_is_attached(tc))
+		return;
+	mg_warn("interface %s: the TC filter is not attached any more; restart "
+		"mpgated to have it "
+		"back",
+		interface);
+	*tc = (struct mg_tc){ 0 };
+}
+
+void mg_dp_look(struct mg_dp *dp)
+{
+	look_at_xdp(dp);
+	for (size_t i = 0; i < dp->n_ports; i++)
+		look_at_tc(&dp->ports[i].tc, dp->ports[i].name);
+	if (dp->holder)
+		look_at_tc(&dp->holder->replay, MG_TAP_NAME);
 }
 
 unsigned int mg_dp_workers(const struct mg_config *cfg)
@@ -307,6 +430,11 @@ unsigned int mg_dp_workers(const struct mg_config *cfg)
 struct mg_holder *mg_dp_holder(struct mg_dp *dp)
 {
 	return dp->holder;
+}
+
+int mg_dp_set_intercept(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	return dp->holder ? mg_holder_set(dp->holder, cfg) : 0;
 }
 
 int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n)

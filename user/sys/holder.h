@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holding SYNs takes: programs, maps, rings, the TAP device. holder.c
- * makes and removes it, hold.c uses it. Inside of dp.c.
+ * What holding SYNs takes: programs, maps, rings, the TAP device. holder.c makes and removes it,
+ * hold.c uses it. Inside of dp.c.
  */
 #ifndef MG_SYS_HOLDER_H
 #define MG_SYS_HOLDER_H
@@ -20,30 +20,29 @@ struct ring_buffer;
 
 /* One worker's; touched by that worker alone once all is up. */
 struct mg_hold_ring {
-  struct mg_holder *holder;
-  unsigned int worker;
-  struct ring_buffer *ring;
-  int map;
-  struct mg_frame *frame; /* room for the longest */
-  void (*fn)(void *ctx, const struct mg_held_syn *syn);
-  void *ctx;
-  int told, left; /* of this call of mg_hold_read */
+	struct mg_holder *holder;
+	unsigned int worker;
+	struct ring_buffer *ring;
+	int map;
+	struct mg_frame *frame; /* room for the longest */
+	void (*fn)(void *ctx, const struct mg_held_syn *syn);
+	void *ctx;
+	int told, left; /* of this call of mg_hold_read */
 };
 
 struct mg_holder {
-  struct mg_hold_bpf *bpf;
-  struct mg_hold_maps maps;
-  int release; /* the program */
-  int claim;
-  pid_t
-      rival; /* who has the claim, if it was refused; 0 if that is not known */
-  struct mg_tap tap;
-  struct mg_tc replay;
-  uint64_t *beats;
-  size_t beats_bytes;
-  _Atomic uint64_t learn_ttl_ns;
-  unsigned int n_workers;
-  struct mg_hold_ring *rings;
+	struct mg_hold_bpf *bpf;
+	struct mg_hold_maps maps;
+	int release; /* the program */
+	int claim;
+	pid_t rival; /* who has the claim, if it was refused; 0 if that is not known */
+	struct mg_tap tap;
+	struct mg_tc replay;
+	uint64_t *beats;
+	size_t beats_bytes;
+	_Atomic uint64_t learn_ttl_ns;
+	unsigned int n_workers;
+	struct mg_hold_ring *rings;
 };
 
 /* hold.c: what a ring (struct mg_hold_ring *) hands its records to. */
@@ -57,16 +56,14 @@ bool mg_holder_is_for_access(const struct mg_config *cfg);
 bool mg_holder_is_needed(const struct mg_config *cfg);
 
 /*
- * Claims, loads, makes the device, and says what the configuration wants;
- * nothing is held before the programs are attached and workers beat.
- * `converters` is the map that XDP reads. 0 or -errno, logged except for
- * -EBUSY, where `rival` tells; *h is to be closed in any case.
+ * Claims, loads, makes the device, and says what the configuration wants; nothing is held before
+ * the programs are attached and workers beat. `converters` is the map that XDP reads. 0 or -errno,
+ * logged except for -EBUSY, where `rival` tells; *h is to be closed in any case.
  */
-int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg,
-                   const struct mg_bpffs *bpffs, int converters);
+int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
+		   int converters);
 void mg_holder_close(struct mg_holder *h);
-/* The configuration anew: mode, ports, limits, times, what happens on overload
- * and failure. */
+/* The configuration anew: mode, ports, limits, times, what happens on overload and failure. */
 int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg);
 
 #endif

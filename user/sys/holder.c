@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "sys/holder.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "skel/hold.skel.h"
+#include "sys/claim.h"
+#include "sys/dp.h"
+
+#define NS_PER_SEC 1000000000ULL
+
+bool mg_holder_is_needed(const struct mg_config *cfg)
+{
+	return cfg->intercept.mode != MG_MODE_OFF || cfg->cpe.n_lan;
+}
+
+bool mg_holder_is_for_access(const struct mg_config *cfg)
+{
+	return cfg->intercept.mode != MG_MODE_OFF ||
+	       (cfg->converter.n_listen && cfg->converter.reply == MG_REPLY_AFTER_CONNECT);
+}
+
+bool mg_holder_is_wanted(const struct mg_config *cfg)
+{
+	return mg_holder_is_needed(cfg) || mg_holder_is_for_access(cfg);
+}
+
+/* What a killed daemon learned and counted stays; what it held and had under way went with it. */
+static void adopt_maps(struct mg_hold_bpf *s, const struct mg_bpffs *bpffs)
+{
+	mg_bpffs_adopt(bpffs, s->maps.mg_servers);
+	mg_bpffs_adopt(bpffs, s->maps.mg_passed);
+	mg_bpffs_adopt(bpffs, s->maps.mg_hold_stats);
+}
+
+static int load(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
+		int converters)
+{
+	struct mg_hold_bpf *s = mg_hold_bpf__open();
+	int err;
+
+	if (!s)
+		return -errno;
+	h->bpf = s;
+	err = bpf_map__set_max_entries(s->maps.mg_held, cfg->intercept.held_max);
+	if (!err)
+		err = bpf_map__set_max_entries(s->maps.mg_held_subs, cfg->intercept.held_max);
+	if (!err)
+		err = bpf_map__reuse_fd(s->maps.mg_converters, converters);
+	adopt_maps(s, bpffs);
+	if (!err)
+		err = mg_hold_bpf__load(s);
+	if (err) {
+		mg_error("cannot load the programs that hold SYNs: %s", strerror(-err));
+		return err;
+	}
+	h->release = bpf_program__fd(s->progs.mg_release);
+	h->maps = (struct mg_hold_maps){
+		.intercept = bpf_map__fd(s->maps.mg_intercept),
+		.ports = bpf_map__fd(s->maps.mg_ports),
+		.rings = bpf_map__fd(s->maps.mg_hold_rings),
+		.servers = bpf_map__fd(s->maps.mg_servers),
+		.tokens = bpf_map__fd(s->maps.mg_tokens),
+		.stats = bpf_map__fd(s->maps.mg_hold_stats),
+		.n_cpus = (unsigned int)libbpf_num_possible_cpus(),
+	};
+	return 0;
+}
+
+static int map_beats(struct mg_holder *h)
+{
+	int map = bpf_map__fd(h->bpf->maps.mg_beats);
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	size_t bytes = (MG_WORKERS_MAX * sizeof(*h->beats) + page - 1) / page * page;
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	h->beats = at;
+	h->beats_bytes = bytes;
+	return 0;
+}
+
+static int make_ring(struct mg_holder *h, unsigned int worker)
+{
+	struct mg_hold_ring *r = &h->rings[worker];
+
+	*r = (struct mg_hold_ring){ .holder = h, .worker = worker };
+	r->map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "mg_hold_ring", 0, 0, MG_HOLD_RING_BYTES,
+				NULL);
+	if (r->map < 0)
+		return -errno;
+	r->frame = malloc(sizeof(*r->frame) + MG_HELD_FRAME_BYTES);
+	r->ring = ring_buffer__new(r->map, mg_hold_on_record, r, NULL);
+	if (!r->frame || !r->ring)
+		return -ENOMEM;
+	return mg_hold_maps_set_ring(&h->maps, worker, r->map);
+}
+
+static int make_rings(struct mg_holder *h, unsigned int n)
+{
+	int err = 0;
+
+	h->rings = calloc(n, sizeof(*h->rings));
+	if (!h->rings)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		h->rings[i].map = -1;
+	h->n_workers = n;
+	for (unsigned int i = 0; i < n && !err; i++)
+		err = make_ring(h, i);
+	return err;
+}
+
+static int make_device(struct mg_holder *h)
+{
+	int err = mg_tap_open(&h->tap);
+
+	if (!err)
+		err = mg_tc_attach(&h->replay, MG_TAP_NAME, h->tap.ifindex,
+				   bpf_program__fd(h->bpf->progs.mg_replay));
+	return err ? err : mg_tap_up(&h->tap);
+}
+
+int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg)
+{
+	int err = mg_hold_maps_set(&h->maps, cfg, h->n_workers);
+
+	if (err)
+		mg_error("cannot tell the kernel's side what to intercept: %s", strerror(-err));
+	else
+		atomic_store(&h->learn_ttl_ns, cfg->intercept.learn_ttl_s * NS_PER_SEC);
+	return err;
+}
+
+int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
+		   int converters)
+{
+	int err;
+
+	*h = (struct mg_holder){ .tap.fd = -1, .release = -1 };
+	h->claim = mg_claim_hold(&h->rival);
+	if (h->claim < 0)
+		return h->claim;
+	err = load(h, cfg, bpffs, converters);
+	if (err)
+		return err;
+	err = map_beats(h);
+	if (!err)
+		err = make_rings(h, mg_dp_workers(cfg));
+	if (err) {
+		mg_error("cannot make what SYNs are held in: %s", strerror(-err));
+		return err;
+	}
+	err = mg_holder_set(h, cfg);
+	return err ? err : make_device(h);
+}
+
+void mg_holder_close(struct mg_holder *h)
+{
+	mg_tc_detach(&h->replay);
+	mg_tap_close(&h->tap);
+	for (unsigned int i = 0; i < h->n_workers; i++) {
+		ring_buffer__free(h->rings[i].ring);
+		free(h->rings[i].frame);
+		if (h->rings[i].map >= 0)
+			close(h->rings[i].map);
+	}
+	free(h->rings);
+	if (h->beats)
+		munmap(h->beats, h->beats_bytes);
+	mg_hold_bpf__destroy(h->bpf);
+	if (h->claim >= 0)
+		close(h->claim);
+	*h = (struct mg_holder){ .tap.fd = -1, .release = -1, .claim = -1 };
+}

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What being on the path costs: time to the first byte, beside a network that only routes, and
-connections per second, beside HAProxy as a transparent proxy.
+connections per second and throughput, beside HAProxy as a transparent proxy.
 
 Each side has its own network of the same shape, all of them up the whole time, and they take turns.
 """
 import json
 import statistics
 
-from net import FIRST_SERVER, BenchError, Net, Watch, cpu_seconds, machine_seconds
-from proxies import CAPABLE, CONVERTER, PLAIN, PROXY, Mpgated, OnPath
+from net import FIRST_SERVER, SERVER, BenchError, Net, Watch, cpu_seconds, machine_seconds
+from proxies import CAPABLE, CONVERTER, PLAIN, PROXY, SINK, SOURCE, Mpgated, OnPath
 
 INTERCEPT = ("intercept:\n  mode: hybrid\n  ports: any\n  held_per_subscriber: 4096\n"
              "  learn_ttl_s: 3600\n")
@@ -29,18 +29,18 @@ FIRST_BYTE = (
 class Sides:
     """The networks and what runs in them; down() takes them away."""
 
-    def __init__(self, opts, tool, build, work, wanted):
+    def __init__(self, opts, tool, build, work, xdp, wanted):
         self.tool, self.opts = tool, opts
         self.nets, self.proxies = {}, {}
         self.starters = {
             "routed": lambda net: None,
-            "mpgated": lambda net: Mpgated(net, build, work, opts.xdp, more=INTERCEPT),
+            "mpgated": lambda net: Mpgated(net, build, work, xdp, more=INTERCEPT),
             "haproxy": lambda net: OnPath(net, work),
-            "after-connect": lambda net: Mpgated(net, build, work, opts.xdp,
+            "after-connect": lambda net: Mpgated(net, build, work, xdp,
                                                  "  reply: after-connect\n"),
             "at-once": lambda net: Mpgated(net, build, work, opts.xdp, "  reply: at-once\n"),
         }
-        self.wanted, self.work = wanted, work
+        self.wanted = wanted
 
     def up(self):
         for i, name in enumerate(self.wanted):
@@ -50,8 +50,11 @@ class Sides:
             self.proxies[name] = self.starters[name](net)
 
     def serve(self, net):
-        for words in (["0.0.0.0:%d" % PLAIN], ["--mptcp", "0.0.0.0:%d" % CAPABLE]):
-            net.spawn_server("sv", self.tool("connect"), "serve", *words)
+        for words in (["connect", "serve", "0.0.0.0:%d" % PLAIN],
+                      ["connect", "serve", "--mptcp", "0.0.0.0:%d" % CAPABLE],
+                      ["flow", "serve", "sink", "0.0.0.0:%d" % SINK],
+                      ["flow", "serve", "source", "0.0.0.0:%d" % SOURCE, str(self.opts.bytes)]):
+            net.spawn_server("sv", self.tool(words[0]), *words[1:])
 
     def down(self):
         for net in self.nets.values():
@@ -204,16 +207,9 @@ def rate_round(sides, side, say, refuse):
     return row
 
 
-def transparent(sides, say, refuse):
-    """(c): connections per second to one plain server, its answers known to mpgated."""
-    keys = ("per_s", "cpu_ms_each", "machine_ms_each", "softirq_ms_each")
-    rows = {s: [] for s in ("routed", "mpgated", "haproxy")}
-    for nth in range(sides.opts.rounds + 1):
-        for side, got in rows.items():
-            row = rate_round(sides, side, say, refuse)
-            if nth:
-                got.append(row)
-    out = {"connections": sides.opts.connections, "at_once": sides.opts.at_once}
+def medians(rows, keys):
+    """By side: the medians of the runs that count; and mpgated's over HAProxy's."""
+    out = {}
     for side, got in rows.items():
         good = [r for r in got if r]
         out[side] = {k: {"median": round(statistics.median([r[k] for r in good]), 4),
@@ -227,25 +223,72 @@ def transparent(sides, say, refuse):
     return out
 
 
-PARTS = {"firstbyte": (first_byte, ("routed", "mpgated", "haproxy")),
-         "reply": (converter, ("after-connect", "at-once")),
-         "onpath": (transparent, ("routed", "mpgated", "haproxy"))}
+def in_turns(sides, names, run_side):
+    rows = {s: [] for s in names}
+    for nth in range(sides.opts.rounds + 1):  # the first is not counted
+        for side, got in rows.items():
+            row = run_side(side)
+            if nth:
+                got.append(row)
+    return rows
+
+
+def transparent(sides, say, refuse):
+    """(c): connections per second to one plain server, which mpgated knows as such."""
+    rows = in_turns(sides, ("routed", "mpgated", "haproxy"),
+                    lambda side: rate_round(sides, side, say, refuse))
+    return {"connections": sides.opts.connections, "at_once": sides.opts.at_once,
+            **medians(rows, ("per_s", "cpu_ms_each", "machine_ms_each", "softirq_ms_each"))}
+
+
+def bulk_round(sides, side, direction, say, refuse):
+    net, proxy, size = sides.nets[side], sides.proxies[side], sides.opts.bytes
+    verb, port = ("get", SOURCE) if direction == "down" else ("put", SINK)
+    watch, cpu = Watch(net), cpu_seconds(proxy.pid)
+    report = json.loads(net.do("ue", sides.tool("flow"), verb, "%s:%d" % (SERVER, port),
+                               str(size), timeout=300))
+    row = {"gbit_s": size * 8 / 1e9 / report["seconds"], "counters": watch.told(),
+           "cpu_s_per_gb": (cpu_seconds(proxy.pid) - cpu) * 1e9 / size}
+    say("  %-4s %-8s %6.2f Gbit/s  %6.3f CPU-s/GB  %d subflows  %s", direction, side,
+        row["gbit_s"], row["cpu_s_per_gb"], report["subflows"], row["counters"])
+    if not report["mptcp"] or report["subflows"] < 2:
+        refuse("bulk %s %s" % (direction, side), "no MPTCP with two subflows")
+        return None
+    return row
+
+
+def bulk(sides, say, refuse):
+    out = {"bytes": sides.opts.bytes}
+    for direction in ("down", "up"):
+        rows = in_turns(sides, ("mpgated", "haproxy"),
+                        lambda side, d=direction: bulk_round(sides, side, d, say, refuse))
+        out[direction] = medians(rows, ("gbit_s", "cpu_s_per_gb"))
+    return out
+
+
+# part: function, sides, XDP if it is not for the caller to say. HAProxy's network has none, and on
+# veth XDP costs bulk transfers their segmentation offload: without it the two compare.
+PARTS = {"firstbyte": (first_byte, ("routed", "mpgated", "haproxy"), None),
+         "reply": (converter, ("after-connect", "at-once"), None),
+         "onpath": (transparent, ("routed", "mpgated", "haproxy"), None),
+         "bulk": (bulk, ("mpgated", "haproxy"), "off")}
 
 
 def measure(opts, tool, build, work, wanted, say, refuse):
     """The wanted parts, by name; each refuses what it could not measure."""
-    parts = [p for p in PARTS if p in wanted]
-    sides = Sides(opts, tool, build, work,
-                  list(dict.fromkeys(s for p in parts for s in PARTS[p][1])))
     out = {}
-    try:
-        sides.up()
-        out["on_path_proxies"] = sides.facts()
-        for name in parts:
-            say("%s (xdp %s)", name, opts.xdp)
-            out[name] = PARTS[name][0](sides, say, refuse)
-    except BenchError as e:
-        refuse("on the path", str(e))
-    finally:
-        sides.down()
+    for xdp in (None, "off"):
+        parts = [p for p in PARTS if p in wanted and PARTS[p][2] == xdp]
+        sides = Sides(opts, tool, build, work, xdp or opts.xdp,
+                      list(dict.fromkeys(s for p in parts for s in PARTS[p][1])))
+        try:
+            sides.up()
+            out.setdefault("on_path_proxies", {}).update(sides.facts())
+            for name in parts:
+                say("%s (xdp %s)", name, xdp or opts.xdp)
+                out[name] = PARTS[name][0](sides, say, refuse)
+        except BenchError as e:
+            refuse("on the path", str(e))
+        finally:
+            sides.down()
     return out

@@ -96,13 +96,14 @@ class Haproxy:
 
 
 class OnPath:
-    """HAProxy as a transparent proxy of one port: any server, the client's address towards it."""
+    """HAProxy as a transparent proxy of some ports: any server, the client's address towards it."""
     name = "haproxy"
+    PORTS = (PLAIN, SINK, SOURCE)
     RULES = (("-N", "DIVERT"), ("-A", "DIVERT", "-j", "MARK", "--set-mark", "1"),
              ("-A", "DIVERT", "-j", "ACCEPT"),
-             ("-A", "PREROUTING", "-p", "tcp", "-m", "socket", "-j", "DIVERT"),
-             ("-A", "PREROUTING", "!", "-i", "pxs", "-p", "tcp", "--dport", str(PLAIN),
-              "-j", "TPROXY", "--tproxy-mark", "1", "--on-port", str(PLAIN)))
+             ("-A", "PREROUTING", "-p", "tcp", "-m", "socket", "-j", "DIVERT")) + tuple(
+                 ("-A", "PREROUTING", "!", "-i", "pxs", "-p", "tcp", "--dport", str(p),
+                  "-j", "TPROXY", "--tproxy-mark", "1", "--on-port", str(p)) for p in PORTS)
 
     def __init__(self, net, work):
         self.net = net
@@ -112,9 +113,10 @@ class OnPath:
             f.write("global\n  maxconn 8000\n  nbthread %d\n"
                     "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n"
                     "  timeout server 1h\n  maxconn 8000\n"
-                    "listen p\n  bind 0.0.0.0:%d transparent backlog 8192\n"
-                    "  source 0.0.0.0 usesrc clientip\n  server s 0.0.0.0\n"
-                    % (os.cpu_count(), PLAIN))
+                    "listen p\n  source 0.0.0.0 usesrc clientip\n  server s 0.0.0.0\n"
+                    % os.cpu_count())
+            for port in self.PORTS:
+                f.write("  bind 0.0.0.0:%d transparent backlog 8192\n" % port)
         self.log = open(os.path.join(work, "onpath.log"), "w")
         self.process = net.spawn("px", "mptcpize", "run", "haproxy", "-db", "-f", config,
                                  stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
@@ -139,7 +141,8 @@ class OnPath:
     def ready(self):
         if self.process.poll() is not None:
             raise BenchError("haproxy ended: " + open(self.log.name).read()[-2000:])
-        return ":%d " % PLAIN in self.net.do("px", "ss", "-M", "-l", "-n", "-H")
+        listening = self.net.do("px", "ss", "-M", "-l", "-n", "-H")
+        return all(":%d " % p in listening for p in self.PORTS)
 
     def facts(self):
         return {"version": run("haproxy", "-v").split()[2],

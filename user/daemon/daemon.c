@@ -162,24 +162,34 @@ static int load_next(struct mg_daemon *d, struct mg_config **next)
 	return err;
 }
 
+/* All of it or nothing: what the kernel's side was told already is taken back. */
+static int put_in_force(struct mg_daemon *d, struct mg_config *next)
+{
+	struct mg_config *last = d->config;
+	int err = mg_dp_set_intercept(d->dp, next);
+
+	if (!err) {
+		d->config = next;
+		err = mg_daemon_apply(d);
+	}
+	if (err) {
+		d->config = last;
+		mg_dp_set_intercept(d->dp, last);
+	}
+	mg_config_free(err ? next : last);
+	return err;
+}
+
 void mg_daemon_reload(struct mg_daemon *d)
 {
-	struct mg_config *next = NULL, *last = d->config;
+	struct mg_config *next = NULL;
 
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)mg_clock_ms() * 1000);
-	if (load_next(d, &next)) {
+	if (load_next(d, &next) || put_in_force(d, next))
 		mg_error("reload: %s changes nothing, the running configuration stays",
 			 d->config_path);
-	} else {
-		d->config = next;
-		if (mg_daemon_apply(d)) {
-			d->config = last;
-			last = next;
-		} else {
-			mg_info("reload: %s is in force", d->config_path);
-		}
-		mg_config_free(last);
-	}
+	else
+		mg_info("reload: %s is in force", d->config_path);
 	sd_notify(0, "READY=1");
 }
 
@@ -241,6 +251,7 @@ static int start_dp(struct mg_daemon *d)
 			d->features.have[MG_FEATURE_XDP_DISPATCHER] = true;
 	}
 	d->features.have[MG_FEATURE_SYNACK_OPTIONS] = mg_dp_has_synack(d->dp);
+	d->features.have[MG_FEATURE_HOLD] = mg_dp_can_hold(d->dp);
 	return watch(d, &d->dp_io, mg_dp_events_fd(d->dp), dp_ready);
 }
 
@@ -264,18 +275,28 @@ static void stop_rules(struct mg_daemon *d)
 	d->rules_claim = -1;
 }
 
+/* Packets of clients that are not addressed to us, but ours to answer */
+static bool intercepts(const struct mg_config *c)
+{
+	return c->intercept.mode != MG_MODE_OFF || c->cpe.n_lan;
+}
+
 static int start_rules(struct mg_daemon *d)
 {
-	bool wanted = d->config->converter.source == MG_SOURCE_PRESERVED;
+	const struct mg_config *c = d->config;
+	bool wanted = c->converter.source == MG_SOURCE_PRESERVED || intercepts(c);
 	pid_t owner;
 
 	d->rules_claim = mg_claim_rules(&owner);
 	if (wanted && d->rules_claim < 0) {
-		mg_error("converter.source: preserved is in use in this network namespace by "
+		mg_error("%s: the routing rules for it are in use in this network namespace by "
 			 "mpgated, pid %d: %s",
-			 owner, strerror(-d->rules_claim));
+			 intercepts(c) ? "intercept" : "converter.source: preserved", owner,
+			 strerror(-d->rules_claim));
 		return d->rules_claim;
 	}
+	if (intercepts(c))
+		mg_sysctl_look_at_forwarding();
 	if (wanted)
 		return mg_rtnl_add_local_rules(MG_DP_MARK);
 	/* Nobody living uses them: what is there, a killed daemon left. */
@@ -311,15 +332,12 @@ static int start_kernel_side(struct mg_daemon *d)
 
 static int start_proxy(struct mg_daemon *d)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned int n =
-		d->config->workers ? d->config->workers : (unsigned int)(cpus < 1 ? 1 : cpus);
 	int err = mg_daemon_load_cookie_key(d);
 
 	if (!err)
 		err = mg_daemon_apply(d);
 	if (!err)
-		err = mg_proxy_start(&d->proxy, d->dp, n, d->policy);
+		err = mg_proxy_start(&d->proxy, d->dp, mg_dp_workers(d->config), d->policy);
 	d->proxy_running = !err;
 	if (!err)
 		err = mg_dp_set_converters(d->dp, d->config->converter.listen,
@@ -371,6 +389,8 @@ void mg_daemon_run(struct mg_daemon *d)
 void mg_daemon_stop(struct mg_daemon *d)
 {
 	mg_control_close(d->control);
+	/* Before the workers go: nobody would decide about what is held from here on. */
+	mg_dp_stop_holding(d->dp);
 	if (d->proxy_running)
 		mg_proxy_stop(&d->proxy);
 	mg_endpoints_close(d->endpoints);

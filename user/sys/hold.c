@@ -127,6 +127,15 @@ void mg_hold_beat(struct mg_holder *h, unsigned int worker)
 	__atomic_store_n(&h->beats[worker], now_ns(), __ATOMIC_RELAXED);
 }
 
+uint64_t mg_hold_beat_age_ms(const struct mg_holder *h, unsigned int worker)
+{
+	uint64_t beat = __atomic_load_n(&h->beats[worker], __ATOMIC_RELAXED), now = now_ns();
+
+	if (!beat)
+		return UINT64_MAX;
+	return now > beat ? (now - beat) / 1000000 : 0;
+}
+
 void mg_hold_listen_ip(struct in6_addr *ip, unsigned int worker, bool v4)
 {
 	const uint64_t hi = v4 ? 0 : MG_LISTEN_V6_HI;

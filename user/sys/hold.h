@@ -45,6 +45,8 @@ int mg_hold_read(struct mg_holder *h, unsigned int worker,
 		 void (*fn)(void *ctx, const struct mg_held_syn *syn), void *ctx);
 /* The worker is alive; to be called every stale_ms / 4. Costs no system call. */
 void mg_hold_beat(struct mg_holder *h, unsigned int worker);
+/* Any thread: how long ago that was; UINT64_MAX if it never did. */
+uint64_t mg_hold_beat_age_ms(const struct mg_holder *h, unsigned int worker);
 /* Where worker listens for what it takes (any port): see MG_LISTEN_V4. */
 void mg_hold_listen_ip(struct in6_addr *ip, unsigned int worker, bool v4);
 

@@ -77,6 +77,6 @@ is "nothing of its routing is left" "$(routing)" "$before"
 start_mpgated converter.source=preserved
 stop mpgated KILL
 fails "killed, it leaves its routing" [ "$(routing)" = "$before" ]
-start_mpgated converter.source=shared
+start_mpgated converter.source=shared converter.reply=at-once
 is "one with a shared source takes it away" "$(routing)" "$before"
 finish

@@ -350,6 +350,8 @@ void mg_dp_close(struct mg_dp *dp)
 {
 	if (!dp)
 		return;
+	if (dp->holder)
+		mg_holder_pass_all(dp->holder);
 	mg_cgroup_detach(&dp->cgroup);
 	for (size_t i = dp->n_ports; i-- > 0;) {
 		mg_tc_detach(&dp->ports[i].tc);
@@ -430,6 +432,17 @@ unsigned int mg_dp_workers(const struct mg_config *cfg)
 struct mg_holder *mg_dp_holder(struct mg_dp *dp)
 {
 	return dp->holder;
+}
+
+void mg_dp_stop_holding(struct mg_dp *dp)
+{
+	if (dp && dp->holder)
+		mg_holder_stop(dp->holder);
+}
+
+bool mg_dp_can_hold(const struct mg_dp *dp)
+{
+	return dp->holder || mg_holder_loads();
 }
 
 int mg_dp_set_intercept(struct mg_dp *dp, const struct mg_config *cfg)

@@ -6,6 +6,7 @@
 #ifndef MG_SYS_DP_H
 #define MG_SYS_DP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,7 +50,8 @@ struct mg_dp_syn {
  * All or nothing: after an error nothing stays attached.
  */
 int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg);
-/* Detaches, unpins, and takes the bpffs away if open mounted it. NULL is allowed. */
+/* Lets pass what is held still, and no worker has seen. Detaches, unpins, and takes the bpffs away
+ * if open mounted it. NULL is allowed. */
 void mg_dp_close(struct mg_dp *dp);
 
 /*
@@ -74,6 +76,12 @@ struct mg_holder *mg_dp_holder(struct mg_dp *dp);
 /* A reload: mode, ports, limits, times, what is done on overload and on failure. 0 or -errno,
  * logged. */
 int mg_dp_set_intercept(struct mg_dp *dp, const struct mg_config *cfg);
+
+/* Nothing is held from here on; what is held already is still to be decided about. NULL is allowed.
+ */
+void mg_dp_stop_holding(struct mg_dp *dp);
+/* Could this kernel, whatever the configuration asks for? */
+bool mg_dp_can_hold(const struct mg_dp *dp);
 
 /* The addresses SYNs to which are classed `convert`; replaces the set at once. */
 int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n);

@@ -66,6 +66,14 @@ int mg_hold_maps_set(const struct mg_hold_maps *m, const struct mg_config *cfg,
 	return err;
 }
 
+int mg_hold_maps_set_nothing(const struct mg_hold_maps *m, unsigned int n_workers)
+{
+	const struct mg_intercept value = { .mode = MG_MODE_OFF, .n_workers = n_workers };
+	__u32 zero = 0;
+
+	return bpf_map_update_elem(m->intercept, &zero, &value, BPF_ANY) ? -errno : 0;
+}
+
 int mg_hold_maps_set_ring(const struct mg_hold_maps *m, unsigned int worker, int ring)
 {
 	return bpf_map_update_elem(m->rings, &worker, &ring, BPF_ANY) ? -errno : 0;

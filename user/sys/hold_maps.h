@@ -17,6 +17,8 @@ struct mg_hold_maps {
 /* What the configuration says, for n_workers workers; all of it but `intercept` first. */
 int mg_hold_maps_set(const struct mg_hold_maps *m, const struct mg_config *cfg,
 		     unsigned int n_workers);
+/* As if the configuration asked for nothing. */
+int mg_hold_maps_set_nothing(const struct mg_hold_maps *m, unsigned int n_workers);
 int mg_hold_maps_set_ring(const struct mg_hold_maps *m, unsigned int worker, int ring);
 
 int mg_hold_maps_learn(const struct mg_hold_maps *m, const struct mg_ep *server, bool mptcp,

@@ -141,6 +141,49 @@ int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg)
 	return err;
 }
 
+void mg_holder_stop(struct mg_holder *h)
+{
+	int err = mg_hold_maps_set_nothing(&h->maps, h->n_workers);
+
+	if (err)
+		mg_warn("cannot stop holding SYNs: %s", strerror(-err));
+}
+
+static void pass(void *ctx, const struct mg_held_syn *syn)
+{
+	if (syn->frame)
+		mg_hold_pass(ctx, &syn->client, &syn->server, syn->isn, MG_PASSED_FAILURE,
+			     syn->frame);
+}
+
+void mg_holder_pass_all(struct mg_holder *h)
+{
+	mg_holder_stop(h);
+	for (unsigned int i = 0; i < h->n_workers; i++)
+		while (mg_hold_read(h, i, pass, h) > 0)
+			;
+}
+
+bool mg_holder_loads(void)
+{
+	struct mg_hold_bpf *s = mg_hold_bpf__open();
+	struct bpf_map *map;
+	bool loads;
+
+	if (!s)
+		return false;
+	/* It is to be loaded, not used. */
+	bpf_object__for_each_map(map, s->obj)
+	{
+		if (bpf_map__type(map) == BPF_MAP_TYPE_HASH ||
+		    bpf_map__type(map) == BPF_MAP_TYPE_LRU_HASH)
+			bpf_map__set_max_entries(map, 1);
+	}
+	loads = !mg_hold_bpf__load(s);
+	mg_hold_bpf__destroy(s);
+	return loads;
+}
+
 int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
 		   int converters)
 {

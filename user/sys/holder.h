@@ -66,4 +66,12 @@ void mg_holder_close(struct mg_holder *h);
 /* The configuration anew: mode, ports, limits, times, what happens on overload and failure. */
 int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg);
 
+/* Nothing is held from here on. */
+void mg_holder_stop(struct mg_holder *h);
+/* What is in the rings, unread, goes on its way; with the workers gone and the programs attached.
+ */
+void mg_holder_pass_all(struct mg_holder *h);
+/* Does this kernel take the programs? */
+bool mg_holder_loads(void);
+
 #endif

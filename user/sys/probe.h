@@ -17,7 +17,9 @@
 	X(SYNACK_OPTIONS, synack_options, "the Extended TCP Header TLV stays empty")           \
 	X(XDP, xdp, "packets are not classified")                                              \
 	X(XDP_DISPATCHER, xdp_dispatcher, "another XDP program cannot share an interface")     \
-	X(TRANSPARENT_SOURCE, transparent_source, "source: preserved does not work")
+	X(TRANSPARENT_SOURCE, transparent_source, "source: preserved does not work")           \
+	X(HOLD, hold,                                                                          \
+	  "no SYN is held: intercept and cpe do not work, and converter.reply is at-once")
 
 enum mg_feature {
 #define X(sym, label, lost) MG_FEATURE_##sym,

@@ -18,7 +18,8 @@
 #define FILTER_PRIORITY 1
 
 /* What mpgated attaches */
-static const char *const programs[] = { "mg_tc", "mg_hold", "mg_hold_lan", "mg_replay" };
+static const char *const programs[] = { "mg_tc", "mg_hold", "mg_hold_lan", "mg_hold_core",
+					"mg_replay" };
 
 static struct bpf_tc_hook hook_of(unsigned int ifindex)
 {

@@ -126,7 +126,10 @@ static void put_tcp(struct writer *w, const struct frame *f)
 
 	put16(w, f->sport ? f->sport : 40000);
 	put16(w, f->dport ? f->dport : 5124);
-	put_zero(w, 8);
+	put16(w, f->seq >> 16);
+	put16(w, f->seq & 0xffff);
+	put16(w, f->ack >> 16);
+	put16(w, f->ack & 0xffff);
 	put8(w, (uint8_t)(doff << 4));
 	put8(w, f->flags);
 	put16(w, 65535);

@@ -49,6 +49,7 @@ struct frame {
 	uint8_t protocol;	 /* instead of TCP */
 	const char *src, *dst;
 	uint16_t sport, dport;
+	uint32_t seq, ack;
 	uint8_t flags; /* of TCP */
 	uint8_t doff;  /* in words */
 	bool doff_zero;

@@ -34,6 +34,7 @@
 
 struct rig {
 	struct mg_proxy proxy;
+	struct mg_dp *dp; /* NULL, or something that the test's own calls take for one */
 	struct mg_policy policy;
 	struct mg_config config;
 	struct mg_ep listen[2];
@@ -87,7 +88,7 @@ static inline void rig_advance(struct rig *r, uint64_t s)
 
 struct rig_kept {
 	struct mg_worker *w;
-	size_t lent, timers, sessions, ready;
+	size_t lent, timers, sessions, ready, held;
 };
 
 static inline size_t rig_list_length(struct mg_list *head)
@@ -105,7 +106,10 @@ static inline void rig_look(void *arg)
 	struct rig_kept *k = arg;
 
 	k->lent = k->w->pool.n_lent;
-	k->timers = k->w->loop.timers.n;
+	/* Those of sessions; the worker has its own for what is held. */
+	k->timers = k->w->loop.timers.n - mg_timer_armed(&k->w->held.beat) -
+		    mg_timer_armed(&k->w->ports.age);
+	k->held = k->w->held.n;
 	k->sessions = rig_list_length(&k->w->sessions);
 	k->ready = rig_list_length(&k->w->ready);
 }
@@ -121,6 +125,7 @@ static inline void rig_assert_empty(struct rig *r)
 		assert_int_equal(k.timers, 0);
 		assert_int_equal(k.sessions, 0);
 		assert_int_equal(k.ready, 0);
+		assert_int_equal(k.held, 0);
 	}
 	for (size_t i = 0; i < MG_PENDING_SHARDS; i++)
 		assert_int_equal(r->proxy.pending.shard[i].n, 0);
@@ -285,7 +290,7 @@ static inline void rig_start(struct rig *r, unsigned int workers)
 {
 	memset(&r->last, 0, sizeof(r->last));
 	r->fds_before = rig_count_fds();
-	assert_int_equal(mg_proxy_start(&r->proxy, NULL, workers, &r->policy), 0);
+	assert_int_equal(mg_proxy_start(&r->proxy, r->dp, workers, &r->policy), 0);
 	r->running = true;
 }
 

@@ -48,10 +48,10 @@ void mg_account_fallback(struct mg_session *s)
 	struct mg_mptcp_state m;
 	bool offered;
 
-	if (s->fallback)
+	if (s->fallback || s->client.io.fd < 0)
 		return;
 	/* Taken also when it was accepted: it must not speak for a later connection. */
-	offered = mg_offers_take(&s->worker->proxy->offers, &s->client_ep);
+	offered = mg_offers_take(&s->worker->proxy->offers, &s->client_ep) || s->offered;
 	if (s->mptcp)
 		s->fallback = !mg_mptcp_read(s->client.io.fd, &m) && m.fallback;
 	else

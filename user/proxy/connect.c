@@ -1,99 +1,79 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The connect room: opens the connection to the server, and says in Convert's words how that went.
+ * The connect room: opens the connection to the server, and sees what the server speaks.
  */
-#include <errno.h>
-
 #include "proxy/proxy.h"
 #include "sys/sock.h"
 
-static enum mg_step refuse(struct mg_session *s, struct mg_convert_buf *answer, uint8_t code,
-			   uint8_t value)
+static int open_connection(struct mg_session *s)
 {
-	mg_convert_put_error(answer, code, (struct mg_span){ .data = &value, .len = 1 });
-	mg_account_error(s, code);
-	s->reason = MG_CLOSE_REFUSED;
-	return MG_STEP_ANSWER;
-}
+	const struct mg_config *c = s->worker->policy->config;
+	const struct mg_ep *source = &s->client_ep;
 
-static uint8_t delay_s(const struct mg_session *s)
-{
-	return (uint8_t)s->worker->policy->config->converter.retry_after_s;
-}
-
-/* RFC 8803 section 6.2.8: what went wrong, as the client is to hear it. */
-static enum mg_step failed(struct mg_session *s, struct mg_convert_buf *answer,
-			   const struct mg_sock_failure *why)
-{
-	bool v4 = mg_ip_is_v4(&s->server_ep.ip);
-
-	if (why->icmp)
-		return refuse(s, answer, MG_CE_DEST_UNREACHABLE, why->icmp_code);
-	switch (why->err) {
-	case ECONNREFUSED:
-	case ECONNRESET:
-		return refuse(s, answer, MG_CE_CONNECTION_RESET, 0);
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case EHOSTDOWN:
-	case EACCES:
-	case EPERM:
-	case EPROTO:
-	case ENOPROTOOPT:
-		return refuse(s, answer, MG_CE_DEST_UNREACHABLE, mg_sock_icmp_code(why->err, v4));
-	case EMFILE:
-	case ENFILE:
-	case ENOBUFS:
-	case ENOMEM:
-	case EAGAIN:
-	case EADDRNOTAVAIL:
-	case EADDRINUSE:
-		return refuse(s, answer, MG_CE_RESOURCE_EXCEEDED, delay_s(s));
-	default:
-		return refuse(s, answer, MG_CE_NETWORK_FAILURE, delay_s(s));
+	switch (s->kind) {
+	case MG_HOLD_INTERCEPT:
+		if (c->intercept.source != MG_SOURCE_PRESERVED)
+			break;
+		/* Nobody asked for us: the server sees what it would see without. */
+		return mg_sock_connect_exact(&s->server.io.fd, &s->server_ep, source,
+					     s->want_mptcp);
+	case MG_HOLD_CONVERT:
+		/* The UE's own address goes on only into its own family. */
+		if (c->converter.source == MG_SOURCE_PRESERVED &&
+		    mg_ip_is_v4(&source->ip) == mg_ip_is_v4(&s->server_ep.ip))
+			return mg_sock_connect(&s->server.io.fd, &s->server_ep, source,
+					       s->want_mptcp);
+		break;
+	case MG_HOLD_CPE:
+	case MG_HOLD_KIND_COUNT:
+		break;
 	}
+	return mg_sock_connect(&s->server.io.fd, &s->server_ep, NULL, s->want_mptcp);
 }
 
-/* The UE's own address goes on only into its own family. */
-static const struct mg_ep *source_of(const struct mg_session *s)
+enum mg_step mg_connect_start(struct mg_session *s)
 {
-	if (s->worker->policy->config->converter.source != MG_SOURCE_PRESERVED ||
-	    mg_ip_is_v4(&s->client_ep.ip) != mg_ip_is_v4(&s->server_ep.ip))
-		return NULL;
-	return &s->client_ep;
-}
-
-enum mg_step mg_connect_start(struct mg_session *s, struct mg_convert_buf *answer)
-{
-	struct mg_sock_failure why = { 0 };
 	int err;
 
-	err = mg_sock_connect(&s->server.io.fd, &s->server_ep, source_of(s), s->want_mptcp);
+	s->worker->stats.probes += s->probe;
+	err = open_connection(s);
 	if (!err)
 		err = mg_loop_add(&s->worker->loop, &s->server.io,
 				  EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 	if (!err)
 		return MG_STEP_WAIT;
-	why.err = -err;
-	return failed(s, answer, &why);
+	s->failure = (struct mg_sock_failure){ .err = -err };
+	return MG_STEP_FAILED;
 }
 
-enum mg_step mg_connect_step(struct mg_session *s, struct mg_convert_buf *answer)
+static bool server_took_mptcp(const struct mg_session *s)
 {
-	struct mg_dp *dp = s->worker->proxy->dp;
-	struct mg_sock_failure why;
-	uint8_t options[40];
-	int n = -ENOENT;
+	struct mg_mptcp_state m;
 
+	return s->want_mptcp && !mg_mptcp_read(s->server.io.fd, &m) && !m.fallback;
+}
+
+/* The kernel hears of it before the others do: they may ask it anew. */
+static void learn(struct mg_session *s)
+{
+	struct mg_proxy *p = s->worker->proxy;
+
+	mg_hold_learn(p->holder, &s->server_ep, s->server_mptcp);
+	mg_servers_tell(&p->servers, &s->server_ep,
+			s->server_mptcp ? MG_KNOWN_MPTCP : MG_KNOWN_PLAIN, s->worker->loop.now_ms);
+}
+
+enum mg_step mg_connect_step(struct mg_session *s)
+{
 	if (s->client.failed) {
 		s->reason = MG_CLOSE_CLIENT_GONE;
 		return MG_STEP_CLOSE;
 	}
 	if (!s->server.writable && !s->server.failed)
 		return MG_STEP_WAIT;
-	mg_sock_connect_result(s->server.io.fd, &why);
-	if (why.err)
-		return failed(s, answer, &why);
+	mg_sock_connect_result(s->server.io.fd, &s->failure);
+	if (s->failure.err)
+		return MG_STEP_FAILED;
 	if (s->server.failed) {
 		struct mg_ep peer;
 
@@ -104,21 +84,20 @@ enum mg_step mg_connect_step(struct mg_session *s, struct mg_convert_buf *answer
 			return MG_STEP_WAIT;
 	}
 	mg_sock_local(s->server.io.fd, &s->source_ep);
-	if (dp)
-		n = mg_dp_synack_take(dp, &s->source_ep, &s->server_ep, options);
-	mg_convert_put_ext_tcp_hdr(
-		answer, (struct mg_span){ .data = options, .len = n > 0 ? (size_t)n : 0 });
-	if (s->want_info) {
-		uint8_t kinds[MG_POLICY_KINDS_MAX];
-
-		mg_convert_put_supported(answer, kinds,
-					 mg_policy_supported(s->worker->policy, kinds));
-	}
-	s->worker->stats.connected++;
-	return MG_STEP_NEXT;
+	mg_via_reached(s);
+	s->server_mptcp = server_took_mptcp(s);
+	/* A CPE goes straight to servers that are known to speak MPTCP. */
+	if (s->probe || (s->kind == MG_HOLD_CPE && s->known == MG_KNOWN_MPTCP))
+		learn(s);
+	if (!s->probe || !s->server_mptcp)
+		return MG_STEP_NEXT;
+	s->reason = MG_CLOSE_STEPPED_ASIDE;
+	s->pass_why = MG_PASSED_PROBED;
+	return MG_STEP_PASS;
 }
 
-enum mg_step mg_connect_timeout(struct mg_session *s, struct mg_convert_buf *answer)
+enum mg_step mg_connect_timeout(struct mg_session *s)
 {
-	return refuse(s, answer, MG_CE_NETWORK_FAILURE, delay_s(s));
+	s->timed_out = true;
+	return MG_STEP_FAILED;
 }

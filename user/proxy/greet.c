@@ -4,7 +4,8 @@
  *
  * The message is looked at in the socket (MSG_PEEK) and taken out only when it is whole: so a
  * client that is slow, or never sends it, holds no memory of ours, and user data behind the message
- * (0-RTT) simply stays in the socket for the relay.
+ * (0-RTT) simply stays in the socket for the relay. The message of a held SYN is judged before
+ * there is a socket; accept takes it out there.
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -151,6 +152,16 @@ static ssize_t receive(const struct mg_session *s, void *data, size_t len, int f
 	return n;
 }
 
+static enum mg_step judge_whole(struct mg_session *s, struct mg_convert_buf *answer,
+				const struct mg_convert_msg *msg, enum mg_convert_error error,
+				struct mg_span received)
+{
+	s->worker->stats.requests++;
+	if (error != MG_CE_NONE)
+		return refuse_message(s, answer, error, received);
+	return judge(s, answer, msg, received);
+}
+
 enum mg_step mg_greet_step(struct mg_session *s, struct mg_convert_buf *answer)
 {
 	uint8_t bytes[MG_CONVERT_MAX_BYTES];
@@ -177,8 +188,22 @@ enum mg_step mg_greet_step(struct mg_session *s, struct mg_convert_buf *answer)
 		s->reason = MG_CLOSE_CLIENT_GONE;
 		return MG_STEP_CLOSE;
 	}
-	s->worker->stats.requests++;
-	if (error != MG_CE_NONE)
-		return refuse_message(s, answer, error, span(bytes, (size_t)len));
-	return judge(s, answer, &msg, span(bytes, (size_t)len));
+	return judge_whole(s, answer, &msg, error, span(bytes, (size_t)len));
+}
+
+enum mg_step mg_greet_held(struct mg_session *s, struct mg_convert_buf *answer)
+{
+	struct mg_span data = mg_held_payload(s);
+	enum mg_convert_error error;
+	struct mg_convert_msg msg;
+	int len = mg_convert_parse(&msg, &error, MG_FROM_CLIENT, data.data, data.len);
+
+	/* The rest of the message comes after the handshake: nothing to wait for before it. */
+	if (len < 0) {
+		s->reason = MG_CLOSE_PASSED;
+		s->pass_why = MG_PASSED_OVERLOAD;
+		return MG_STEP_PASS;
+	}
+	s->skip_bytes = (uint32_t)len;
+	return judge_whole(s, answer, &msg, error, (struct mg_span){ data.data, (size_t)len });
 }

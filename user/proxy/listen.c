@@ -49,9 +49,8 @@ static void turn_away(struct mg_listener *l)
 	close(w->spare_fd);
 	fd = mg_sock_accept(l->io.fd, &client, &mptcp);
 	if (fd >= 0) {
-		mg_sock_abort(fd);
 		w->stats.accepted++;
-		mg_account_turned_away(w);
+		l->accepted(l, fd, &client, mptcp, false);
 	}
 	w->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -79,13 +78,36 @@ static void accept_ready(struct mg_io *io, uint32_t events)
 		if (fd < 0)
 			continue; /* that client is gone already */
 		l->worker->stats.accepted++;
-		if (mg_sock_in_reserve(fd)) {
-			mg_sock_abort(fd);
-			mg_account_turned_away(l->worker);
-			continue;
-		}
-		mg_session_open(l->worker, fd, &client, &l->ep, mptcp);
+		l->accepted(l, fd, &client, mptcp, !mg_sock_in_reserve(fd));
 	}
+}
+
+int mg_listener_open(struct mg_listener *l, struct mg_worker *w, int fd, const struct mg_ep *ep,
+		     mg_accepted_fn *accepted)
+{
+	*l = (struct mg_listener){ .io = { .fd = fd, .ready = accept_ready },
+				   .worker = w,
+				   .ep = *ep,
+				   .rest.fire = listen_again,
+				   .accepted = accepted };
+	return mg_loop_add(&w->loop, &l->io, EPOLLIN);
+}
+
+void mg_listener_close(struct mg_listener *l)
+{
+	mg_timer_disarm(&l->worker->loop.timers, &l->rest);
+	close(l->io.fd);
+}
+
+static void converter_accepted(struct mg_listener *l, int fd, const struct mg_ep *client,
+			       bool mptcp, bool room)
+{
+	if (room) {
+		mg_session_open(l->worker, fd, client, &l->ep, mptcp);
+		return;
+	}
+	mg_sock_abort(fd);
+	mg_account_turned_away(l->worker);
 }
 
 int mg_listen_open(struct mg_worker *w)
@@ -97,41 +119,33 @@ int mg_listen_open(struct mg_worker *w)
 	if (!w->listeners)
 		return -ENOMEM;
 	for (size_t i = 0; i < c->n_listen; i++) {
-		struct mg_listener *l = &w->listeners[i];
 		char text[MG_EP_STRLEN];
 		bool mptcp;
-		int err;
+		int fd = mg_sock_listen(&c->listen[i], (int)c->fastopen_queue, &mptcp);
+		int err = fd;
 
-		l->worker = w;
-		l->ep = c->listen[i];
-		l->io.ready = accept_ready;
-		l->rest.fire = listen_again;
-		l->io.fd = mg_sock_listen(&l->ep, (int)c->fastopen_queue, &mptcp);
-		err = l->io.fd;
-		if (err >= 0) {
-			w->n_listeners++;
-			err = mg_loop_add(&w->loop, &l->io, EPOLLIN);
+		if (fd >= 0) {
+			err = mg_listener_open(&w->listeners[w->n_listeners++], w, fd,
+					       &c->listen[i], converter_accepted);
 		}
 		if (err < 0) {
 			mg_error("converter.listen: cannot listen on %s: %s",
-				 mg_ep_format(text, &l->ep), strerror(-err));
+				 mg_ep_format(text, &c->listen[i]), strerror(-err));
 			mg_listen_close(w);
 			return err;
 		}
 		if (!mptcp && w->index == 0)
 			mg_warn("converter.listen: %s takes plain TCP only: no MPTCP in this "
 				"kernel",
-				mg_ep_format(text, &l->ep));
+				mg_ep_format(text, &c->listen[i]));
 	}
 	return 0;
 }
 
 void mg_listen_close(struct mg_worker *w)
 {
-	for (size_t i = 0; i < w->n_listeners; i++) {
-		mg_timer_disarm(&w->loop.timers, &w->listeners[i].rest);
-		close(w->listeners[i].io.fd);
-	}
+	for (size_t i = 0; i < w->n_listeners; i++)
+		mg_listener_close(&w->listeners[i]);
 	free(w->listeners);
 	w->listeners = NULL;
 	w->n_listeners = 0;

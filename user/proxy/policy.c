@@ -20,6 +20,12 @@ static bool listed(const struct mg_prefix *list, size_t n, const struct in6_addr
 	return false;
 }
 
+bool mg_policy_is_own(const struct mg_policy *p, const struct in6_addr *ip)
+{
+	return (p->n_own && bsearch(ip, p->own, p->n_own, sizeof(*ip), mg_policy_compare_ip)) ||
+	       listed(p->own_nets, p->n_own_nets, ip);
+}
+
 enum mg_destination mg_policy_destination(const struct mg_policy *p, const struct mg_ep *peer)
 {
 	const struct mg_config_destinations *d = &p->config->destinations;
@@ -28,9 +34,7 @@ enum mg_destination mg_policy_destination(const struct mg_policy *p, const struc
 	if (mg_convert_peer_malformed(peer))
 		return MG_DESTINATION_MALFORMED;
 	/* A link-local address means nothing without its link. */
-	if (mg_ip_is_linklocal(ip) ||
-	    (p->n_own && bsearch(ip, p->own, p->n_own, sizeof(*ip), mg_policy_compare_ip)) ||
-	    listed(p->own_nets, p->n_own_nets, ip) || listed(d->deny, d->n_deny, ip) ||
+	if (mg_ip_is_linklocal(ip) || mg_policy_is_own(p, ip) || listed(d->deny, d->n_deny, ip) ||
 	    (d->n_allow && !listed(d->allow, d->n_allow, ip)))
 		return MG_DESTINATION_DENIED;
 	return MG_DESTINATION_OK;

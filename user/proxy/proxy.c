@@ -14,7 +14,7 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	uint64_t seed;
 	int err;
 
-	*p = (struct mg_proxy){ .dp = dp };
+	*p = (struct mg_proxy){ .dp = dp, .holder = dp ? mg_dp_holder(dp) : NULL };
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -errno;
 	err = mg_pending_init(&p->pending, seed);
@@ -22,10 +22,12 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 		return err;
 	mg_offers_init(&p->offers);
 	mg_via_memory_init(&p->via);
-	p->workers = calloc(n_workers, sizeof(*p->workers));
+	err = mg_servers_init(&p->servers);
+	if (!err)
+		p->workers = calloc(n_workers, sizeof(*p->workers));
 	if (!p->workers) {
-		mg_pending_free(&p->pending);
-		return -ENOMEM;
+		mg_proxy_stop(p);
+		return err ? err : -ENOMEM;
 	}
 	/* Ids are dealt out in turn, so the number has to be known to the first worker. */
 	p->n_workers = n_workers;
@@ -49,6 +51,7 @@ void mg_proxy_stop(struct mg_proxy *p)
 	free(p->workers);
 	p->workers = NULL;
 	p->n_workers = 0;
+	mg_servers_free(&p->servers);
 	mg_pending_free(&p->pending);
 }
 
@@ -191,4 +194,13 @@ int mg_proxy_session(struct mg_proxy *p, uint64_t id, struct mg_session_row *row
 int mg_proxy_close_session(struct mg_proxy *p, uint64_t id)
 {
 	return mg_proxy_session(p, id, NULL);
+}
+
+int mg_proxy_forget_server(struct mg_proxy *p, const struct mg_ep *server)
+{
+	if (!p->holder)
+		return server ? -ENOENT : 0;
+	/* First what a worker would tell the kernel again. */
+	mg_servers_forget(&p->servers, server);
+	return server ? mg_hold_forget(p->holder, server) : mg_hold_forget_all(p->holder);
 }

@@ -19,7 +19,10 @@ struct mg_proxy {
 	struct mg_pending pending;
 	struct mg_offers offers;
 	struct mg_via_memory via;
-	_Atomic uint64_t sessions; /* now, of all workers */
+	struct mg_holder *holder; /* NULL: no SYN is held */
+	struct mg_servers servers;
+	_Atomic uint64_t ports_told[1024]; /* a bit per port that could not be listened on */
+	_Atomic uint64_t sessions;	   /* now, of all workers */
 	struct mg_worker *workers;
 	unsigned int n_workers;
 };
@@ -38,5 +41,8 @@ long mg_proxy_sessions(struct mg_proxy *p, struct mg_session_row **rows);
 /* One session: 0 or -ENOENT. */
 int mg_proxy_session(struct mg_proxy *p, uint64_t id, struct mg_session_row *row);
 int mg_proxy_close_session(struct mg_proxy *p, uint64_t id);
+
+/* What is known of a server, or (NULL) of all: 0, or -ENOENT. */
+int mg_proxy_forget_server(struct mg_proxy *p, const struct mg_ep *server);
 
 #endif

@@ -29,11 +29,11 @@ struct mg_inbox {
 
 /* One session's part in it; lives in the session. All zero: has none. */
 struct mg_asker {
-	struct mg_list node; /* waits at the probe, or in the inbox */
-	struct mg_probe *probe;
-	struct mg_inbox *inbox;
-	bool asks;	       /* it is the one whose connection will tell */
-	enum mg_known verdict; /* in the inbox: what was told; NOTHING if the probe failed */
+	struct mg_list node;	/* waits at the probe, or in the inbox */
+	struct mg_inbox *inbox; /* while it waits */
+	bool asks;		/* it is the one whose connection will tell */
+	bool told;		/* taken out of the inbox */
+	enum mg_known verdict;	/* what was told; NOTHING if the probe failed */
 };
 
 struct mg_servers {
@@ -47,26 +47,29 @@ struct mg_servers {
 enum mg_ask {
 	MG_ASK_PROBE, /* open a connection and tell */
 	MG_ASK_WAIT,  /* the verdict comes to the inbox */
-	MG_ASK_KNOWN, /* asker->verdict, just told */
-	MG_ASK_ALONE, /* no memory: open a connection, and tell nobody */
+	MG_ASK_KNOWN, /* asker->verdict, found a moment ago */
+	MG_ASK_ALONE, /* no memory: open a connection; nobody waits for it */
 };
 
+/* 0 or -errno */
 int mg_servers_init(struct mg_servers *s);
+/* All askers must have left. */
 void mg_servers_free(struct mg_servers *s);
 
 enum mg_ask mg_servers_ask(struct mg_servers *s, struct mg_asker *a, struct mg_inbox *inbox,
 			   const struct mg_ep *server, uint64_t now_ms);
-/* By who was told MG_ASK_PROBE: MG_KNOWN_NOTHING if it failed. */
-void mg_servers_tell(struct mg_servers *s, struct mg_asker *a, enum mg_known verdict,
+/* MG_KNOWN_PLAIN or MG_KNOWN_MPTCP, by whoever found out. */
+void mg_servers_tell(struct mg_servers *s, const struct mg_ep *server, enum mg_known verdict,
 		     uint64_t now_ms);
-/* Out of it, in whatever part; harmless for who has none. Who asked and did not tell, failed. */
-void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, uint64_t now_ms);
+/* Out of it, in whatever part; harmless for who has none. Who was to tell and did not, failed. */
+void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server);
 /* Forgets verdicts: of this server, or (NULL) of all. */
 void mg_servers_forget(struct mg_servers *s, const struct mg_ep *server);
 
+/* 0 or -errno. `ready` calls mg_inbox_take until it gives NULL. */
 int mg_inbox_open(struct mg_inbox *in, void (*ready)(struct mg_io *io, uint32_t events));
 void mg_inbox_close(struct mg_inbox *in);
-/* The next asker whose verdict came; NULL when there is none. */
+/* The next asker whose verdict came. */
 struct mg_asker *mg_inbox_take(struct mg_servers *s, struct mg_inbox *in);
 
 #endif

@@ -4,6 +4,7 @@
  */
 #include "proxy/session.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -69,6 +70,40 @@ static void leave_server(struct mg_session *s, bool abort)
 	s->server.io.fd = -1;
 }
 
+/* The connection to the server is gone before the SYN gets there: both may look the same to it. */
+static void hand_back(struct mg_session *s, enum mg_passed_why why, const struct mg_frame *frame)
+{
+	leave_server(s, true);
+	s->held = false;
+	mg_hold_pass(s->worker->proxy->holder, &s->client_ep, mg_held_at(s), s->isn, why, frame);
+}
+
+/* The kernel forgets the SYN. One that only we are in the way of goes on. */
+static void let_go(struct mg_session *s)
+{
+	struct mg_worker *w = s->worker;
+
+	mg_timer_disarm(&w->loop.timers, &s->hold_timer);
+	mg_servers_leave(&w->proxy->servers, &s->asker, &s->server_ep);
+	mg_held_drop(s);
+	if (s->held && !s->taken &&
+	    (s->reason == MG_CLOSE_OVERLOAD || s->reason == MG_CLOSE_DRAINED)) {
+		hand_back(s, MG_PASSED_OVERLOAD, s->frame);
+		w->stats.hold_passed++;
+	}
+	if (s->held)
+		mg_hold_release(w->proxy->holder, &s->client_ep, mg_held_at(s), s->isn);
+	s->held = false;
+	free(s->frame);
+	s->frame = NULL;
+	mg_via_free(s);
+	if (s->token)
+		mg_hold_token_del(w->proxy->holder, s->token);
+	if (s->port)
+		mg_ports_done(w, s->port);
+	s->port = NULL;
+}
+
 static bool send_answer(struct mg_session *s, struct mg_convert_buf *answer)
 {
 	int len = mg_convert_end(answer);
@@ -79,17 +114,15 @@ static bool send_answer(struct mg_session *s, struct mg_convert_buf *answer)
 	return true;
 }
 
-static void enter_linger(struct mg_session *s, struct mg_convert_buf *answer)
+static void enter_linger(struct mg_session *s)
 {
 	leave_server(s, true);
 	s->state = MG_SESSION_LINGER;
 	s->deadline_ms = s->worker->loop.now_ms + LINGER_MS;
 	arm(s, LINGER_MS);
-	if (!send_answer(s, answer))
-		mg_session_close(s, MG_CLOSE_OVERLOAD);
 }
 
-static void enter_relay(struct mg_session *s, struct mg_convert_buf *answer)
+static void enter_relay(struct mg_session *s)
 {
 	/* Who never ends the handshake is perhaps not where the SYN says. */
 	if (!s->early)
@@ -97,8 +130,8 @@ static void enter_relay(struct mg_session *s, struct mg_convert_buf *answer)
 	s->state = MG_SESSION_RELAY;
 	s->active_ms = s->worker->loop.now_ms;
 	arm(s, s->worker->policy->config->converter.idle_timeout_s * 1000ULL);
-	if (!send_answer(s, answer))
-		mg_session_close(s, MG_CLOSE_OVERLOAD);
+	free(s->frame);
+	s->frame = NULL;
 }
 
 static void enter_reset(struct mg_session *s)
@@ -111,69 +144,156 @@ static void enter_reset(struct mg_session *s)
 static enum mg_step step(struct mg_session *s, struct mg_convert_buf *answer)
 {
 	switch (s->state) {
+	case MG_SESSION_HOLD:
+		return mg_held_step(s);
 	case MG_SESSION_GREET:
 		return mg_greet_step(s, answer);
+	case MG_SESSION_VIA:
+		return mg_via_step(s);
 	case MG_SESSION_CONNECT:
-		return mg_connect_step(s, answer);
+		return mg_connect_step(s);
+	case MG_SESSION_ACCEPT:
+		return mg_accept_step(s);
 	case MG_SESSION_RELAY:
 		return mg_relay_step(s);
 	case MG_SESSION_LINGER:
 		return mg_linger_step(s);
 	case MG_SESSION_RESET:
 		return mg_reset_step(s);
-	case MG_SESSION_HOLD:
-	case MG_SESSION_VIA:
-	case MG_SESSION_ACCEPT:
 	case MG_SESSION_CLOSED:
 		break;
 	}
 	return MG_STEP_WAIT;
 }
 
-static enum mg_step enter_connect(struct mg_session *s, struct mg_convert_buf *answer)
+static enum mg_step enter_connect(struct mg_session *s)
 {
 	s->state = MG_SESSION_CONNECT;
 	mg_account_fallback(s);
 	arm(s, s->worker->policy->config->converter.connect_timeout_ms);
-	return mg_connect_start(s, answer);
+	return mg_connect_start(s);
 }
 
-/* Returns true if the session may have more to do at once. */
-static bool follow(struct mg_session *s, enum mg_step said, struct mg_convert_buf *answer)
+static enum mg_step enter_via(struct mg_session *s)
 {
-	switch (said) {
-	case MG_STEP_WAIT:
-		return false;
-	case MG_STEP_NEXT:
-		if (s->state == MG_SESSION_CONNECT) {
-			enter_relay(s, answer);
-			return true;
+	s->state = MG_SESSION_VIA;
+	arm(s, s->worker->policy->config->converter.connect_timeout_ms);
+	return mg_via_start(s);
+}
+
+static enum mg_step take(struct mg_session *s)
+{
+	mg_timer_disarm(&s->worker->loop.timers, &s->hold_timer);
+	return mg_accept_start(s);
+}
+
+static enum mg_step enter_accept(struct mg_session *s)
+{
+	s->state = MG_SESSION_ACCEPT;
+	arm(s, s->worker->policy->config->converter.connect_timeout_ms);
+	return s->taken ? mg_accept_step(s) : take(s);
+}
+
+/* The door out of each room. */
+static enum mg_step next(struct mg_session *s, struct mg_convert_buf *answer)
+{
+	switch (s->state) {
+	case MG_SESSION_HOLD:
+		if (s->kind == MG_HOLD_CONVERT) {
+			s->state = MG_SESSION_GREET;
+			return mg_greet_held(s, answer);
 		}
-		return follow(s, enter_connect(s, answer), answer);
-	case MG_STEP_ANSWER:
-		enter_linger(s, answer);
-		return true;
-	case MG_STEP_RESET:
-		enter_reset(s);
-		return true;
-	case MG_STEP_CLOSE:
-		mg_session_close(s, s->reason);
-		return false;
-	case MG_STEP_FAILED:
-	case MG_STEP_BYPASS:
-	case MG_STEP_PASS:
-		break;
+		return mg_via_wanted(s) ? enter_via(s) : enter_connect(s);
+	case MG_SESSION_GREET:
+		return enter_connect(s);
+	case MG_SESSION_VIA:
+		return enter_accept(s);
+	case MG_SESSION_CONNECT:
+		if (s->kind == MG_HOLD_CONVERT) {
+			mg_tell_connected(s, answer);
+			if (!send_answer(s, answer)) {
+				s->reason = MG_CLOSE_OVERLOAD;
+				return MG_STEP_CLOSE;
+			}
+		}
+		if (s->frame)
+			return enter_accept(s);
+		enter_relay(s);
+		return mg_relay_step(s);
+	case MG_SESSION_ACCEPT:
+		if (s->final) {
+			enter_linger(s);
+			return mg_linger_step(s);
+		}
+		enter_relay(s);
+		return mg_relay_step(s);
+	default:
+		return MG_STEP_WAIT;
 	}
-	return false;
+}
+
+/* An answer that ends the session: it waits for the client's socket, if there is none yet. */
+static enum mg_step last_word(struct mg_session *s, struct mg_convert_buf *answer)
+{
+	leave_server(s, true);
+	if (!send_answer(s, answer)) {
+		s->reason = MG_CLOSE_OVERLOAD;
+		return MG_STEP_CLOSE;
+	}
+	s->final = true;
+	if (s->frame)
+		return enter_accept(s);
+	enter_linger(s);
+	return mg_linger_step(s);
+}
+
+static void pass(struct mg_session *s)
+{
+	hand_back(s, s->pass_why, s->frame);
+	s->worker->stats.hold_passed++;
+	mg_session_close(s, s->reason);
+}
+
+/* From room to room, until one of them has to wait. */
+void mg_session_follow(struct mg_session *s, enum mg_step said, struct mg_convert_buf *answer)
+{
+	for (;;) {
+		switch (said) {
+		case MG_STEP_WAIT:
+			return;
+		case MG_STEP_NEXT:
+			said = next(s, answer);
+			break;
+		case MG_STEP_ANSWER:
+			said = last_word(s, answer);
+			break;
+		case MG_STEP_RESET:
+			enter_reset(s);
+			said = mg_reset_step(s);
+			break;
+		case MG_STEP_FAILED:
+			said = mg_tell_failed(s, answer);
+			break;
+		case MG_STEP_BYPASS:
+			leave_server(s, true);
+			said = enter_connect(s);
+			break;
+		case MG_STEP_PASS:
+			pass(s);
+			return;
+		case MG_STEP_CLOSE:
+			mg_session_close(s, s->reason);
+			return;
+		}
+	}
 }
 
 void mg_session_walk(struct mg_session *s)
 {
 	struct mg_convert_buf answer;
 
-	do {
-		mg_convert_begin(&answer);
-	} while (s->state != MG_SESSION_CLOSED && follow(s, step(s, &answer), &answer));
+	mg_convert_begin(&answer);
+	mg_session_follow(s, step(s, &answer), &answer);
 }
 
 static void ready(struct mg_session *s, struct mg_leg *leg, uint32_t events)
@@ -218,14 +338,24 @@ static void timer_fired(struct mg_timer *t)
 	struct mg_convert_buf answer;
 	uint64_t next_ms = 0;
 
+	mg_convert_begin(&answer);
 	switch (s->state) {
+	case MG_SESSION_HOLD:
+		mg_session_follow(s, mg_held_timeout(s), &answer);
+		return;
 	case MG_SESSION_GREET:
 		mg_session_close(s, MG_CLOSE_GREET_TIMEOUT);
 		return;
+	case MG_SESSION_VIA:
+		mg_session_follow(s, mg_via_timeout(s), &answer);
+		return;
 	case MG_SESSION_CONNECT:
-		mg_convert_begin(&answer);
-		follow(s, mg_connect_timeout(s, &answer), &answer);
-		break;
+		mg_session_follow(s, mg_connect_timeout(s), &answer);
+		return;
+	case MG_SESSION_ACCEPT:
+		mg_session_close(s, s->client.io.fd < 0 ? MG_CLOSE_ACCEPT_TIMEOUT
+							: MG_CLOSE_GREET_TIMEOUT);
+		return;
 	case MG_SESSION_RELAY:
 		if (mg_relay_idle(s, &next_ms) == MG_STEP_WAIT)
 			mg_timer_arm(&s->worker->loop.timers, &s->timer, next_ms);
@@ -234,14 +364,22 @@ static void timer_fired(struct mg_timer *t)
 		return;
 	case MG_SESSION_LINGER:
 	case MG_SESSION_RESET:
-		break; /* they look at their own deadline */
-	case MG_SESSION_HOLD:
-	case MG_SESSION_VIA:
-	case MG_SESSION_ACCEPT:
+		mg_session_walk(s); /* they look at their own deadline */
+		return;
 	case MG_SESSION_CLOSED:
 		return;
 	}
-	mg_session_walk(s);
+}
+
+/* A client that waits longer repeats its SYN, without the data (converter.hold_max_ms). */
+static void held_long_enough(struct mg_timer *t)
+{
+	struct mg_session *s = mg_container_of(t, struct mg_session, hold_timer);
+	struct mg_convert_buf answer;
+
+	mg_convert_begin(&answer);
+	if (!s->taken)
+		mg_session_follow(s, take(s), &answer);
 }
 
 void mg_session_reloaded(struct mg_session *s)
@@ -254,21 +392,7 @@ void mg_session_reloaded(struct mg_session *s)
 	mg_timer_arm(&s->worker->loop.timers, &s->timer, next_ms);
 }
 
-/* Counts the client's request as pending; false when there are so many that not even an answer is
- * due. */
-static bool charge(struct mg_session *s, bool *too_many)
-{
-	int limit = (int)s->worker->policy->config->converter.pending_per_client;
-	int count = mg_pending_take(&s->worker->proxy->pending, &s->client_ep.ip);
-
-	if (count < 0)
-		return false;
-	s->pending = true;
-	*too_many = count > limit;
-	return count <= 2 * limit;
-}
-
-static struct mg_session *session_new(struct mg_worker *w, int fd)
+struct mg_session *mg_session_new(struct mg_worker *w, enum mg_session_state state)
 {
 	struct mg_session *s = calloc(1, sizeof(*s));
 
@@ -278,13 +402,14 @@ static struct mg_session *session_new(struct mg_worker *w, int fd)
 	s->id = w->next_id;
 	w->next_id += w->proxy->n_workers;
 	s->opened_ms = s->active_ms = w->loop.now_ms;
-	s->state = MG_SESSION_GREET;
+	s->state = state;
 	s->kind = MG_HOLD_CONVERT;
-	s->client.io = (struct mg_io){ .fd = fd, .ready = client_ready };
+	s->client.io = (struct mg_io){ .fd = -1, .ready = client_ready };
 	s->server.io = (struct mg_io){ .fd = -1, .ready = server_ready };
 	s->client.readable = s->client.writable = true;
 	s->server.readable = true;
 	s->timer.fire = timer_fired;
+	s->hold_timer.fire = held_long_enough;
 	mg_list_init(&s->ready_node);
 	mg_list_append(&w->sessions, &s->node);
 	w->stats.opened++;
@@ -293,39 +418,16 @@ static struct mg_session *session_new(struct mg_worker *w, int fd)
 	return s;
 }
 
-void mg_session_open(struct mg_worker *w, int fd, const struct mg_ep *client,
-		     const struct mg_ep *converter, bool mptcp)
+void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how)
 {
-	struct mg_session *s = session_new(w, fd);
-	bool too_many = false;
-
-	if (!s) {
-		mg_error("session: no memory for the client's connection");
-		mg_sock_abort(fd);
-		mg_account_turned_away(w);
-		return;
+	if (how->type == MG_HELD_RETRY) {
+		/* What was let in is answered already, and with plain TCP if need be. */
+		if (s->taken)
+			return;
+		hand_back(s, MG_PASSED_GAVE_UP, how->frame);
 	}
-	s->client_ep = *client;
-	s->converter_ep = *converter;
-	s->mptcp = mptcp;
-	s->early = mg_sock_in_handshake(fd);
-	if (!charge(s, &too_many) || arm(s, w->policy->config->converter.greet_timeout_ms) ||
-	    mg_loop_add(&w->loop, &s->client.io, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)) {
-		mg_session_close(s, MG_CLOSE_OVERLOAD);
-		return;
-	}
-	if (too_many) {
-		uint8_t delay_s = (uint8_t)w->policy->config->converter.retry_after_s;
-		struct mg_convert_buf answer;
-
-		mg_convert_begin(&answer);
-		mg_convert_put_error(&answer, MG_CE_RESOURCE_EXCEEDED,
-				     (struct mg_span){ .data = &delay_s, .len = 1 });
-		mg_account_error(s, MG_CE_RESOURCE_EXCEEDED);
-		s->reason = MG_CLOSE_REFUSED;
-		follow(s, MG_STEP_ANSWER, &answer);
-	}
-	mg_session_walk(s);
+	s->worker->stats.hold_gave_up++;
+	mg_session_close(s, MG_CLOSE_GAVE_UP);
 }
 
 void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
@@ -348,9 +450,10 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
 	mg_flow_drop(s, &s->down);
 	not_pending(s);
 	leave_server(s, !orderly(reason));
-	if (orderly(reason))
+	let_go(s);
+	if (s->client.io.fd >= 0 && orderly(reason))
 		close(s->client.io.fd);
-	else
+	else if (s->client.io.fd >= 0)
 		mg_sock_abort(s->client.io.fd);
 	s->client.io.fd = -1;
 	w->stats.closed++;

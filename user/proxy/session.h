@@ -161,12 +161,13 @@ struct mg_session {
 	bool probe;	   /* the connection to the server is to tell whether it speaks MPTCP */
 	bool server_mptcp; /* it does: seen on our connection to it */
 	enum mg_passed_why pass_why;
-	struct mg_session *held_next; /* in the worker's table of SYNs not accepted yet */
-	struct mg_asker asker;	      /* towards servers.c */
-	struct mg_timer hold_timer;   /* converter.hold_max_ms */
-	struct mg_port *port;	      /* the listener it was let into, and joins come to */
-	uint32_t token;		      /* registered for joins; 0: none */
-	uint32_t skip_bytes;	      /* of the message, judged from the SYN, still in the socket */
+	struct mg_session *held_next;	/* in the worker's table of SYNs not accepted yet */
+	struct mg_asker asker;		/* towards servers.c */
+	struct mg_timer hold_timer;	/* converter.hold_max_ms */
+	struct mg_port *port;		/* the listener it was let into, and joins come to */
+	uint32_t token;			/* registered for joins; 0: none */
+	uint32_t skip_bytes;		/* the message that was judged from the SYN… */
+	uint32_t skipped_bytes;		/* …and what of it is out of the socket */
 	struct mg_sock_failure failure; /* of the connection to the server… */
 	bool timed_out;			/* …which did not answer at all */
 	struct mg_via *via;		/* via.c's own, freed by mg_via_free */
@@ -182,6 +183,11 @@ void mg_session_hold(struct mg_worker *w, const struct mg_held_syn *syn);
 void mg_session_adopt(struct mg_session *s, int fd, bool mptcp);
 /* The client ends a held attempt: with a RST, or by a SYN without MP_CAPABLE, which goes on. */
 void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how);
+
+/* For begin.c: a session without sockets, NULL without memory; and the way on from its first step.
+ */
+struct mg_session *mg_session_new(struct mg_worker *w, enum mg_session_state state);
+void mg_session_follow(struct mg_session *s, enum mg_step said, struct mg_convert_buf *answer);
 
 /* Goes on where the session stands, after an event or when put-off work is due. */
 void mg_session_walk(struct mg_session *s);
@@ -216,9 +222,9 @@ enum mg_step mg_via_timeout(struct mg_session *s);
 void mg_via_reached(struct mg_session *s);
 void mg_via_free(struct mg_session *s);
 /* NEXT, FAILED, WAIT, or PASS when the server turns out to speak MPTCP. */
-enum mg_step mg_connect_start(struct mg_session *s, struct mg_convert_buf *answer);
-enum mg_step mg_connect_step(struct mg_session *s, struct mg_convert_buf *answer);
-enum mg_step mg_connect_timeout(struct mg_session *s, struct mg_convert_buf *answer);
+enum mg_step mg_connect_start(struct mg_session *s);
+enum mg_step mg_connect_step(struct mg_session *s);
+enum mg_step mg_connect_timeout(struct mg_session *s);
 /* Lets the SYN in: WAIT, or PASS if that cannot be. */
 enum mg_step mg_accept_start(struct mg_session *s);
 enum mg_step mg_accept_step(struct mg_session *s);

@@ -26,6 +26,7 @@ static bool after_round(void *ctx)
 	}
 	while (!mg_list_empty(&w->dead))
 		free(mg_container_of(mg_list_pop(&w->dead), struct mg_session, node));
+	mg_ports_reap(&w->ports);
 	return !mg_list_empty(&w->ready);
 }
 
@@ -51,14 +52,18 @@ int mg_worker_start(struct mg_worker *w, struct mg_proxy *proxy, unsigned int in
 	mg_list_init(&w->sessions);
 	mg_list_init(&w->ready);
 	mg_list_init(&w->dead);
+	mg_ports_init(&w->ports);
 	err = mg_loop_init(&w->loop, after_round, w);
 	if (err)
 		return err;
 	w->scratch = mg_pool_get(&w->pool);
 	err = w->scratch ? mg_listen_open(w) : -ENOMEM;
 	if (!err)
+		err = mg_held_open(w);
+	if (!err)
 		err = -pthread_create(&w->thread, NULL, run, w);
 	if (err) {
+		mg_held_close(w);
 		mg_listen_close(w);
 		if (w->scratch)
 			mg_pool_put(&w->pool, w->scratch);
@@ -73,9 +78,13 @@ static void end_all(void *arg)
 	struct mg_worker *w = arg;
 
 	mg_listen_close(w);
+	/* What is held and not let in goes on its way when its session is closed. */
+	mg_held_read(w);
 	while (!mg_list_empty(&w->sessions))
 		mg_session_close(mg_container_of(w->sessions.next, struct mg_session, node),
 				 MG_CLOSE_DRAINED);
+	mg_held_close(w);
+	mg_ports_close(w);
 	w->loop.stop = true;
 }
 

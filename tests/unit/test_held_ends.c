@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* How attempts at intercepted connections end before there is a session, and after calls failed. */
+#include "held_rig.h"
+
+static void ends(struct rig *r, enum mg_close_reason reason)
+{
+	rig_ends(r, reason, NO_ERROR);
+}
+
+static int stuck, filler[3];
+
+/* A server whose queue is full does not answer SYNs. */
+static void stuck_open(void)
+{
+	struct sockaddr_storage ss;
+	struct mg_ep ep = ep_of(STUCK);
+	socklen_t len = mg_ep_to_sockaddr(&ep, &ss);
+
+	stuck = rig_listen(STUCK, 0);
+	for (size_t i = 0; i < 3; i++) {
+		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		(void)connect(filler[i], (struct sockaddr *)&ss, len);
+	}
+}
+
+static void stuck_close(void)
+{
+	rig_close(&stuck);
+	for (size_t i = 0; i < 3; i++)
+		rig_close(&filler[i]);
+}
+
+static void a_client(struct held_client *c)
+{
+	held_client(c, SERVER, IPPROTO_MPTCP);
+}
+
+static void relay_of(struct rig *r, struct held_client *c)
+{
+	int before = held_count(HELD_TAKE);
+
+	a_client(c);
+	held_syn(r, c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, before + 1);
+	held_arrive(c);
+	rig_say(c->fd, "up", 2);
+	rig_hear(r->server, "up");
+	rig_say(r->server, "down", 4);
+	rig_hear(c->fd, "down");
+	rig_sync(r);
+}
+
+static void works(struct rig *r)
+{
+	struct held_client c;
+
+	relay_of(r, &c);
+	rig_close(&c.fd);
+	rig_hear_end(r->server);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_FINISHED);
+}
+
+/* ---- what is let pass ------------------------------------------------------------------------ */
+
+static void set_policy(struct rig *r, struct mg_policy *next)
+{
+	mg_proxy_set_policy(&r->proxy, next);
+}
+
+static void passes(struct rig *r, struct held_client *c)
+{
+	int before = held_count(HELD_PASS);
+	struct held_event e;
+
+	held_syn(r, c);
+	ends(r, MG_CLOSE_PASSED);
+	assert_int_equal(held_count(HELD_PASS), before + 1);
+	e = held_last(HELD_PASS, NULL);
+	assert_int_equal(e.value, MG_PASSED_OVERLOAD);
+	assert_true(mg_ep_equal(&e.server, &c->syn.server));
+	rig_close(&c->fd);
+}
+
+static void what_is_not_for_us_passes(void **state)
+{
+	struct rig *r = *state;
+	struct mg_policy draining = r->policy;
+	struct held_client c;
+
+	a_client(&c);
+	c.syn.mode = MG_MODE_OFF;
+	passes(r, &c);
+	a_client(&c);
+	c.syn.mode = MG_MODE_TRANSPARENT;
+	passes(r, &c);
+	held_client(&c, OWN ":80", IPPROTO_MPTCP);
+	passes(r, &c);
+	held_client(&c, OWN ":80", IPPROTO_TCP);
+	c.syn.kind = MG_HOLD_CPE;
+	passes(r, &c);
+
+	draining.draining = true;
+	set_policy(r, &draining);
+	a_client(&c);
+	passes(r, &c);
+	set_policy(r, &r->policy);
+	assert_int_equal(r->last.hold_passed, 5);
+	works(r);
+}
+
+static void too_many_pass(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c, waiting;
+
+	r->config.converter.max_sessions = 0;
+	a_client(&c);
+	passes(r, &c);
+	r->config.converter.max_sessions = 100;
+
+	r->config.converter.pending_per_client = 1;
+	stuck_open();
+	held_client(&waiting, STUCK, IPPROTO_MPTCP);
+	held_syn(r, &waiting);
+	rig_wait_state(r, MG_SESSION_CONNECT);
+	a_client(&c);
+	held_syn(r, &c);
+	held_wait(HELD_PASS, 2);
+	held_say(r, &waiting, MG_HELD_RESET);
+	assert_true(wait_until(rig_stats(r).active == 0));
+	rig_close(&c.fd);
+	rig_close(&waiting.fd);
+	stuck_close();
+	r->last = rig_stats(r);
+	works(r);
+}
+
+/* Denied destinations are the converter's: what passes by would have reached them anyway. */
+static void the_operators_list_is_not_for_what_passes(void **state)
+{
+	struct rig *r = *state;
+	struct mg_prefix all = prefix_of("0.0.0.0/0");
+
+	r->config.destinations.deny = &all;
+	r->config.destinations.n_deny = 1;
+	works(r);
+}
+
+/* ---- the server says no ---------------------------------------------------------------------- */
+
+static void refused(struct rig *r, enum held_call how, int value)
+{
+	int place, released;
+
+	ends(r, MG_CLOSE_DECLINED);
+	assert_int_equal(held_last(how, &place).value, value);
+	held_last(HELD_RELEASE, &released);
+	assert_true(place < released);
+	assert_int_equal(held_count(HELD_TAKE), 0);
+	assert_int_equal(held_count(HELD_PASS), 0);
+}
+
+static void the_server_refuses(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	held_client(&c, "10.9.2.1:99", IPPROTO_MPTCP);
+	held_syn(r, &c);
+	refused(r, HELD_RESET, 0);
+	assert_int_equal(r->last.hold_refused, 1);
+	assert_int_equal(held_count(HELD_RESET), 1);
+	rig_close(&c.fd);
+
+	/* and the same when it was asked for MPTCP */
+	held_client(&c, "10.9.2.1:99", IPPROTO_MPTCP);
+	c.syn.mode = MG_MODE_HYBRID;
+	held_syn(r, &c);
+	refused(r, HELD_RESET, 0);
+	assert_int_equal(held_count(HELD_LEARN), 0);
+	rig_close(&c.fd);
+}
+
+static void the_server_is_out_of_reach(void **state)
+{
+	static const struct {
+		int err, code;
+	} cases[] = { { ENETUNREACH, 0 }, { EHOSTUNREACH, 1 }, { EHOSTDOWN, 1 }, { EPROTO, 2 } };
+	struct rig *r = *state;
+	struct held_client c;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a_client(&c);
+		fault(CALL_connect, 0, 1, cases[i].err);
+		held_syn(r, &c);
+		refused(r, HELD_UNREACHABLE, cases[i].code);
+		all_happened();
+		rig_close(&c.fd);
+	}
+}
+
+/* What went wrong is ours: without us it may work. */
+static void a_shortage_of_ours_is_no_answer(void **state)
+{
+	static const struct {
+		enum call call;
+		int skip, err;
+	} cases[] = {
+		{ CALL_connect, 0, EADDRINUSE }, { CALL_connect, 0, EADDRNOTAVAIL },
+		{ CALL_connect, 0, ENOBUFS },	 { CALL_connect, 0, EPERM },
+		{ CALL_connect, 0, EACCES },	 { CALL_socket, 0, EMFILE },
+		{ CALL_epoll_ctl, 0, ENOMEM },
+	};
+	struct rig *r = *state;
+	struct held_client c;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a_client(&c);
+		fault(cases[i].call, cases[i].skip, 1, cases[i].err);
+		passes(r, &c);
+		all_happened();
+		if (cases[i].call == CALL_epoll_ctl)
+			close(rig_accept(r->listener));
+	}
+	assert_int_equal(held_count(HELD_RESET) + held_count(HELD_UNREACHABLE), 0);
+	works(r);
+}
+
+static void the_server_is_silent(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	stuck_open();
+	held_client(&c, STUCK, IPPROTO_MPTCP);
+	held_syn(r, &c);
+	rig_wait_state(r, MG_SESSION_CONNECT);
+	rig_advance(r, 4);
+	assert_true(rig_state_is(r, MG_SESSION_CONNECT));
+	rig_advance(r, 2);
+	ends(r, MG_CLOSE_UNANSWERED);
+	assert_int_equal(held_count(HELD_RESET) + held_count(HELD_UNREACHABLE), 0);
+	assert_int_equal(held_count(HELD_PASS), 0);
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	assert_int_equal(r->last.hold_timed_out, 1);
+	stuck_close();
+	rig_close(&c.fd);
+}
+
+/* ---- the client says no ---------------------------------------------------------------------- */
+
+static void connecting(struct rig *r, struct held_client *c)
+{
+	stuck_open();
+	held_client(c, STUCK, IPPROTO_MPTCP);
+	held_syn(r, c);
+	rig_wait_state(r, MG_SESSION_CONNECT);
+}
+
+static void a_client_without_mptcp_passes(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+	int aborted, passed;
+
+	connecting(r, &c);
+	held_say(r, &c, MG_HELD_RETRY);
+	ends(r, MG_CLOSE_GAVE_UP);
+	assert_int_equal(held_last(HELD_PASS, &passed).value, MG_PASSED_GAVE_UP);
+	held_last(HELD_ABORT, &aborted);
+	assert_true(aborted < passed);
+	assert_int_equal(held_count(HELD_RELEASE), 0);
+	assert_int_equal(r->last.hold_gave_up, 1);
+	assert_int_equal(r->last.hold_passed, 0);
+
+	/* That came while the session ended: it goes on, too. */
+	kernel.held++;
+	held_say(r, &c, MG_HELD_RETRY);
+	held_wait(HELD_PASS, 2);
+	stuck_close();
+	rig_close(&c.fd);
+}
+
+static void a_client_gives_up(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	connecting(r, &c);
+	held_say(r, &c, MG_HELD_RESET);
+	ends(r, MG_CLOSE_GAVE_UP);
+	assert_int_equal(held_count(HELD_PASS), 0);
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	held_say(r, &c, MG_HELD_RESET); /* of nothing */
+	stuck_close();
+	rig_close(&c.fd);
+}
+
+static void a_client_gives_up_when_let_in(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	a_client(&c);
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	rig_wait_state(r, MG_SESSION_ACCEPT);
+	/* A repetition without MPTCP is answered by our listener. */
+	held_say(r, &c, MG_HELD_RETRY);
+	assert_true(rig_state_is(r, MG_SESSION_ACCEPT));
+	assert_int_equal(held_count(HELD_PASS), 0);
+	held_say(r, &c, MG_HELD_RESET);
+	rig_hear_reset(r->server);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_GAVE_UP);
+	/* It comes in all the same: nobody waits for it. */
+	held_arrive(&c);
+	rig_hear_reset(c.fd);
+	rig_close(&c.fd);
+}
+
+static void a_client_begins_anew(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	connecting(r, &c);
+	held_put(&c, MG_HELD_SYN, 0); /* the same again, told twice */
+	kernel.held--;
+	rig_sync(r);
+	assert_int_equal(rig_stats(r).opened, 1);
+	c.syn.isn = 2000;
+	held_syn(r, &c);
+	assert_true(wait_until(rig_stats(r).opened == 2));
+	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], 1);
+	assert_int_equal(held_last(HELD_RELEASE, NULL).isn, 1000);
+	held_say(r, &c, MG_HELD_RESET);
+	assert_true(wait_until(rig_stats(r).active == 0));
+	assert_int_equal(held_last(HELD_RELEASE, NULL).isn, 2000);
+	stuck_close();
+	rig_close(&c.fd);
+}
+
+static void a_client_never_comes_in(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	a_client(&c);
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	rig_wait_state(r, MG_SESSION_ACCEPT);
+	rig_advance(r, 6);
+	rig_hear_reset(r->server);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_ACCEPT_TIMEOUT);
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	rig_close(&c.fd);
+}
+
+/* ---- calls that fail ------------------------------------------------------------------------- */
+
+static void what_cannot_be_let_in_passes(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+	int aborted, passed;
+
+	kernel.take_err = -EIO;
+	a_client(&c);
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	rig_hear_reset(r->server);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_PASSED);
+	held_last(HELD_ABORT, &aborted);
+	held_last(HELD_PASS, &passed);
+	assert_true(aborted < passed);
+	rig_close(&c.fd);
+	kernel.take_err = 0;
+	works(r);
+}
+
+/* Nothing to remember it by: it goes on. */
+static void without_memory_it_passes(void **state)
+{
+	static const struct {
+		enum call call;
+		int skip;
+	} cases[] = { { CALL_malloc, 0 },   /* the frame */
+		      { CALL_calloc, 0 },   /* the session */
+		      { CALL_calloc, 1 } }; /* its client's pending requests */
+	struct rig *r = *state;
+	struct held_client c;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		a_client(&c);
+		fault(cases[i].call, cases[i].skip, 1, ENOMEM);
+		held_syn(r, &c);
+		ends(r, MG_CLOSE_OVERLOAD);
+		all_happened();
+		assert_int_equal(held_last(HELD_PASS, NULL).value, MG_PASSED_OVERLOAD);
+		assert_int_equal(r->last.hold_passed, i + 1);
+		rig_close(&c.fd);
+	}
+	works(r);
+}
+
+/* No memory to say who asks: it asks, and nobody waits for it. */
+static void without_memory_for_the_probe(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	a_client(&c);
+	c.syn.mode = MG_MODE_HYBRID;
+	fault(CALL_calloc, 2, 1, ENOMEM); /* after the session and the pending request */
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	all_happened();
+	assert_int_equal(held_last(HELD_LEARN, NULL).value, false);
+	held_arrive(&c);
+	rig_wait_state(r, MG_SESSION_RELAY);
+	rig_close(&c.fd);
+	rig_hear_end(r->server);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_FINISHED);
+}
+
+static void what_cannot_be_watched_is_reset(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	a_client(&c);
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	rig_wait_state(r, MG_SESSION_ACCEPT);
+	fault(CALL_epoll_ctl, 0, 1, ENOMEM);
+	held_arrive(&c);
+	rig_hear_reset(c.fd);
+	rig_hear_reset(r->server);
+	rig_close(&c.fd);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_OVERLOAD);
+	all_happened();
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	assert_int_equal(held_count(HELD_PASS), 0);
+	works(r);
+}
+
+static void without_descriptors_the_server_is_left_too(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	a_client(&c);
+	held_syn(r, &c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	rig_wait_state(r, MG_SESSION_ACCEPT);
+	fault(CALL_accept4, 0, 1, EMFILE);
+	held_arrive(&c);
+	rig_hear_reset(c.fd);
+	rig_hear_reset(r->server);
+	rig_close(&c.fd);
+	rig_close(&r->server);
+	ends(r, MG_CLOSE_OVERLOAD);
+	all_happened();
+	works(r);
+}
+
+/* ---- the worker ------------------------------------------------------------------------------ */
+
+static void a_stop_lets_everything_go(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c, let_in;
+	struct held_event e;
+
+	a_client(&let_in);
+	held_syn(r, &let_in);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	stuck_open();
+	held_client(&c, STUCK, IPPROTO_MPTCP);
+	held_syn(r, &c);
+	assert_true(wait_until(rig_stats(r).active == 2));
+	rig_stop(r);
+	/* Only what was not let in can still go on. */
+	assert_int_equal(held_count(HELD_PASS), 1);
+	e = held_last(HELD_PASS, NULL);
+	assert_true(mg_ep_equal(&e.client, &c.syn.client));
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	rig_hear_reset(r->server);
+	stuck_close();
+	rig_close(&c.fd);
+	rig_close(&let_in.fd);
+}
+
+static void the_worker_gives_signs_of_life(void **state)
+{
+	struct rig *r = *state;
+	int before;
+
+	assert_true(wait_until(held_count(HELD_BEAT) >= 1));
+	before = held_count(HELD_BEAT);
+	rig_advance(r, 49);
+	assert_int_equal(held_count(HELD_BEAT), before);
+	rig_advance(r, 2);
+	held_wait(HELD_BEAT, before + 1);
+	rig_advance(r, 50);
+	held_wait(HELD_BEAT, before + 2);
+}
+
+/* More at once than the table began with: all are found again. */
+static void many_at_once(void **state)
+{
+	enum { MANY = 600 };
+	struct rig *r = *state;
+	struct held_client c;
+
+	r->config.converter.pending_per_client = 2 * MANY;
+	stuck_open();
+	held_client(&c, STUCK, IPPROTO_TCP);
+	r->config.intercept.source = MG_SOURCE_SHARED;
+	for (unsigned int i = 0; i < MANY; i++) {
+		c.syn.client.port = htons((uint16_t)(10000 + i));
+		held_syn(r, &c);
+	}
+	assert_true(wait_until(rig_stats(r).active == MANY));
+	for (unsigned int i = 0; i < MANY; i++) {
+		c.syn.client.port = htons((uint16_t)(10000 + i));
+		held_say(r, &c, MG_HELD_RESET);
+	}
+	assert_true(wait_until(rig_stats(r).active == 0));
+	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], MANY);
+	stuck_close();
+	rig_close(&c.fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		HELD_TEST(what_is_not_for_us_passes),
+		HELD_TEST(too_many_pass),
+		HELD_TEST(the_operators_list_is_not_for_what_passes),
+		HELD_TEST(the_server_refuses),
+		HELD_TEST(the_server_is_out_of_reach),
+		HELD_TEST(a_shortage_of_ours_is_no_answer),
+		HELD_TEST(the_server_is_silent),
+		HELD_TEST(a_client_without_mptcp_passes),
+		HELD_TEST(a_client_gives_up),
+		HELD_TEST(a_client_gives_up_when_let_in),
+		HELD_TEST(a_client_begins_anew),
+		HELD_TEST(a_client_never_comes_in),
+		HELD_TEST(what_cannot_be_let_in_passes),
+		HELD_TEST(without_memory_it_passes),
+		HELD_TEST(without_memory_for_the_probe),
+		HELD_TEST(what_cannot_be_watched_is_reset),
+		HELD_TEST(without_descriptors_the_server_is_left_too),
+		HELD_TEST(a_stop_lets_everything_go),
+		HELD_TEST(the_worker_gives_signs_of_life),
+		HELD_TEST(many_at_once),
+	};
+
+	return rig_main("held ends", tests);
+}

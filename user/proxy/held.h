@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * SYNs that TC holds, as a worker sees them: where they come in, and which session each of them is
+ * until its connection is accepted.
+ */
+#ifndef MG_PROXY_HELD_H
+#define MG_PROXY_HELD_H
+
+#include "base/addr.h"
+#include "base/loop.h"
+#include "proxy/servers.h"
+#include "wire/convert.h"
+
+/* So long a session waits for what another one finds out about its server. */
+#define MG_HELD_VERDICT_MS 500
+
+struct mg_session;
+struct mg_worker;
+
+struct mg_held_in {
+	bool open;
+	struct mg_io ring;
+	struct mg_inbox inbox;
+	struct mg_timer beat;
+	uint8_t key[16]; /* clients choose their endpoints, so they must not choose buckets */
+	struct mg_session **buckets;
+	size_t n_buckets, n;
+};
+
+/* Nothing is opened where nothing is held. 0 or -errno. */
+int mg_held_open(struct mg_worker *w);
+void mg_held_close(struct mg_worker *w);
+/* Takes what is in the ring. */
+void mg_held_read(struct mg_worker *w);
+
+void mg_held_put(struct mg_session *s);
+void mg_held_drop(struct mg_session *s); /* harmless for who is not there */
+struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
+				const struct mg_ep *server);
+
+/* Where the SYN went: a Convert session's server is somewhere else. */
+const struct mg_ep *mg_held_at(const struct mg_session *s);
+/* The data that the held SYN brought. */
+struct mg_span mg_held_payload(const struct mg_session *s);
+
+#endif

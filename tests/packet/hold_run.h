@@ -31,9 +31,9 @@ struct hold_record {
 struct hold_run {
 	struct mg_hold_bpf *skel;
 	struct ring_buffer *rings[HOLD_WORKERS];
-	struct hold_record
-		got[8]; /* records since hold_run_clear, in order of arrival per worker */
+	struct hold_record got[8]; /* records read, in order of arrival per worker */
 	unsigned int n_got;
+	bool discard;
 };
 
 /* Enters the lab, forwarding between px0 and px1; TAKE_OVER of all ports, all kinds, all alive. */

@@ -120,6 +120,9 @@ int mg_daemon_forget(struct mg_daemon *d, const struct mg_ep *server)
 {
 	struct mg_holder *h = mg_dp_holder(d->dp);
 
+	/* The workers' own fresh verdicts first, or they might be told to the kernel after it. */
+	if (d->proxy_running)
+		mg_servers_forget(&d->proxy.servers, server);
 	if (!h)
 		return server ? -ENOENT : 0;
 	return server ? mg_hold_forget(h, server) : mg_hold_forget_all(h);

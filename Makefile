@@ -103,6 +103,7 @@ WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc 
              mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
 WRAP_test_held := $(WRAP_HELD)
 WRAP_test_held_ends := $(WRAP_HELD)
+WRAP_test_held_convert := $(WRAP_HELD)
 $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(OBJ_CORE) $(call obj,client/lib)
 	$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(WRAP_$*)) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 $(PACKET): $(B)/tests/packet/%: $(B)/tests/packet/%.o $(PACKET_HELP) $(OBJ_CORE)

@@ -38,10 +38,15 @@ static void signal_ready(struct mg_io *io, uint32_t events)
 	}
 }
 
+/* At one of our listeners: a converter's, or one that takes what is addressed to somebody else. */
 static bool ours(void *ctx, const struct mg_ep *local)
 {
-	const struct mg_config_converter *c = &((struct mg_daemon *)ctx)->config->converter;
+	const struct mg_daemon *d = ctx;
+	const struct mg_config_converter *c = &d->config->converter;
 
+	if (d->config->intercept.mode != MG_MODE_OFF && d->policy &&
+	    !mg_policy_is_own(d->policy, &local->ip))
+		return true;
 	for (size_t i = 0; i < c->n_listen; i++) {
 		if (mg_ep_equal(&c->listen[i], local))
 			return true;

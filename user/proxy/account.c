@@ -61,6 +61,8 @@ void mg_account_fallback(struct mg_session *s)
 
 void mg_session_describe(struct mg_session *s, struct mg_session_row *row)
 {
+	/* The side that MPTCP is expected on. */
+	int fd = s->kind == MG_HOLD_CPE ? s->server.io.fd : s->client.io.fd;
 	struct mg_mptcp_state m;
 
 	mg_account_fallback(s);
@@ -82,9 +84,9 @@ void mg_session_describe(struct mg_session *s, struct mg_session_row *row)
 		.idle_ms = s->worker->loop.now_ms - s->active_ms,
 		.held_bytes = s->up.len + s->down.len,
 	};
-	if (!mg_mptcp_read(s->client.io.fd, &m))
+	if (!mg_mptcp_read(fd, &m))
 		row->token = m.token;
-	row->n_subflows = mg_mptcp_subflows(s->client.io.fd, row->subflows, MG_MPTCP_SUBFLOWS_MAX);
+	row->n_subflows = mg_mptcp_subflows(fd, row->subflows, MG_MPTCP_SUBFLOWS_MAX);
 	if (s->want_mptcp && s->state == MG_SESSION_RELAY)
 		row->server_mptcp = !mg_mptcp_read(s->server.io.fd, &m) && !m.fallback;
 }

@@ -351,10 +351,11 @@ static void too_many_requests(void **state)
 	held_syn(r, &waiting[0]);
 	asks(&waiting[1], SERVER, "");
 	held_syn(r, &waiting[1]);
-	/* The second is answered, the third not even that: the SYN goes to where all do. */
+	/* The second is answered, the third is turned away. */
 	asks(&c, SERVER, "");
 	held_syn(r, &c);
-	held_wait(HELD_PASS, 1);
+	held_wait(HELD_RESET, 1);
+	held_wait(HELD_RELEASE, 1);
 	let_in(r, 1);
 	held_arrive(&waiting[1]);
 	rig_hear_error(waiting[1].fd, MG_CE_RESOURCE_EXCEEDED, NULL);
@@ -362,6 +363,7 @@ static void too_many_requests(void **state)
 	held_say(r, &waiting[0], MG_HELD_RESET);
 	assert_true(wait_until(rig_stats(r).active == 0));
 	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_OVERLOAD], 1);
+	assert_int_equal(held_count(HELD_PASS), 0);
 	rig_close(&c.fd);
 	rig_close(&waiting[0].fd);
 	stuck_close();

@@ -83,8 +83,12 @@ static int hold(struct mg_session *s, bool *too_many)
 {
 	struct mg_worker *w = s->worker;
 
-	if (!charge(s, too_many))
+	if (!charge(s, too_many)) {
+		/* Who asks for a converter is turned away, as at its listener. */
+		if (s->kind == MG_HOLD_CONVERT)
+			mg_session_refuse(s);
 		return -EBUSY;
+	}
 	if (s->kind == MG_HOLD_CONVERT &&
 	    mg_timer_arm(&w->loop.timers, &s->hold_timer,
 			 w->loop.now_ms + w->policy->config->converter.hold_max_ms))

@@ -125,7 +125,7 @@ static enum mg_step judge_hybrid(struct mg_session *s)
 	if (s->known != MG_KNOWN_NOTHING)
 		return judge(s, s->known);
 	switch (mg_servers_ask(&w->proxy->servers, &s->asker, &w->held.inbox, &s->server_ep,
-			       w->loop.now_ms)) {
+			       w->held.known, w->loop.now_ms)) {
 	case MG_ASK_WAIT:
 		return MG_STEP_WAIT;
 	case MG_ASK_KNOWN:
@@ -227,8 +227,10 @@ static void record(void *ctx, const struct mg_held_syn *syn)
 
 void mg_held_read(struct mg_worker *w)
 {
-	if (w->held.open)
-		mg_hold_read(w->proxy->holder, w->index, record, w);
+	uint64_t known = mg_servers_told(&w->proxy->servers);
+
+	if (w->held.open && mg_hold_read(w->proxy->holder, w->index, record, w) == 0)
+		w->held.known = known;
 }
 
 static void ring_ready(struct mg_io *io, uint32_t events)
@@ -260,6 +262,7 @@ static void beat(struct mg_timer *t)
 	struct mg_worker *w = mg_container_of(t, struct mg_worker, held.beat);
 
 	mg_hold_beat(w->proxy->holder, w->index);
+	mg_held_read(w); /* to see it empty */
 	mg_timer_arm(&w->loop.timers, t, w->loop.now_ms + beat_ms(w));
 }
 

@@ -22,6 +22,7 @@ struct mg_held_in {
 	struct mg_io ring;
 	struct mg_inbox inbox;
 	struct mg_timer beat;
+	uint64_t known;	 /* mg_servers_told when the ring was last seen empty */
 	uint8_t key[16]; /* clients choose their endpoints, so they must not choose buckets */
 	struct mg_session **buckets;
 	size_t n_buckets, n;

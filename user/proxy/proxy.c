@@ -195,12 +195,3 @@ int mg_proxy_close_session(struct mg_proxy *p, uint64_t id)
 {
 	return mg_proxy_session(p, id, NULL);
 }
-
-int mg_proxy_forget_server(struct mg_proxy *p, const struct mg_ep *server)
-{
-	if (!p->holder)
-		return server ? -ENOENT : 0;
-	/* First what a worker would tell the kernel again. */
-	mg_servers_forget(&p->servers, server);
-	return server ? mg_hold_forget(p->holder, server) : mg_hold_forget_all(p->holder);
-}

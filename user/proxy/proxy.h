@@ -42,7 +42,4 @@ long mg_proxy_sessions(struct mg_proxy *p, struct mg_session_row **rows);
 int mg_proxy_session(struct mg_proxy *p, uint64_t id, struct mg_session_row *row);
 int mg_proxy_close_session(struct mg_proxy *p, uint64_t id);
 
-/* What is known of a server, or (NULL) of all: 0, or -ENOENT. */
-int mg_proxy_forget_server(struct mg_proxy *p, const struct mg_ep *server);
-
 #endif

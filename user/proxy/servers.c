@@ -22,6 +22,7 @@ struct mg_probe {
 	struct mg_ep server;
 	enum mg_known verdict; /* NOTHING while it is under way */
 	uint64_t until_ms;
+	uint64_t place; /* of the verdict among all */
 };
 
 int mg_servers_init(struct mg_servers *s)
@@ -80,7 +81,7 @@ void mg_servers_free(struct mg_servers *s)
 }
 
 enum mg_ask mg_servers_ask(struct mg_servers *s, struct mg_asker *a, struct mg_inbox *inbox,
-			   const struct mg_ep *server, uint64_t now_ms)
+			   const struct mg_ep *server, uint64_t known, uint64_t now_ms)
 {
 	enum mg_ask ask = MG_ASK_WAIT;
 	struct mg_probe *p, **at;
@@ -88,6 +89,8 @@ enum mg_ask mg_servers_ask(struct mg_servers *s, struct mg_asker *a, struct mg_i
 	pthread_mutex_lock(&s->lock);
 	drop_kept(s, now_ms);
 	at = find(s, server);
+	if (*at && (*at)->verdict != MG_KNOWN_NOTHING && (*at)->place <= known)
+		drop(s, at);
 	p = *at;
 	if (!p) {
 		p = *at = calloc(1, sizeof(*p));
@@ -136,12 +139,18 @@ void mg_servers_tell(struct mg_servers *s, const struct mg_ep *server, enum mg_k
 	p = *find(s, server);
 	if (p) {
 		p->verdict = verdict;
+		p->place = atomic_fetch_add(&s->n_told, 1) + 1;
 		p->until_ms = now_ms + KEEP_MS;
 		mg_list_remove(&p->kept_node);
 		mg_list_append(&s->kept, &p->kept_node);
 		wake(p, verdict);
 	}
 	pthread_mutex_unlock(&s->lock);
+}
+
+uint64_t mg_servers_told(struct mg_servers *s)
+{
+	return atomic_load(&s->n_told);
 }
 
 void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server)

@@ -3,13 +3,14 @@
  * Who asks which server whether it speaks MPTCP, over all workers: one session opens a connection
  * to see, the others to the same server wait for what it finds.
  *
- * A verdict stays for a moment, for SYNs that were held before the kernel knew it. What is known
- * for longer is the kernel's (sys/hold.h).
+ * A verdict stays for a moment, for SYNs that were held before the kernel knew it, and for those
+ * alone: of all others the kernel knows better (sys/hold.h).
  */
 #ifndef MG_PROXY_SERVERS_H
 #define MG_PROXY_SERVERS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -42,6 +43,7 @@ struct mg_servers {
 	struct mg_probe **buckets;
 	size_t n_buckets, n;
 	struct mg_list kept; /* probes that were answered, oldest first */
+	_Atomic uint64_t n_told;
 };
 
 enum mg_ask {
@@ -56,8 +58,12 @@ int mg_servers_init(struct mg_servers *s);
 /* All askers must have left. */
 void mg_servers_free(struct mg_servers *s);
 
+/* `known`: what mg_servers_told gave before the SYN was held, at the latest when its ring was last
+ * seen empty. Verdicts from before then the kernel had, and has dropped. */
 enum mg_ask mg_servers_ask(struct mg_servers *s, struct mg_asker *a, struct mg_inbox *inbox,
-			   const struct mg_ep *server, uint64_t now_ms);
+			   const struct mg_ep *server, uint64_t known, uint64_t now_ms);
+/* How many verdicts there were. */
+uint64_t mg_servers_told(struct mg_servers *s);
 /* MG_KNOWN_PLAIN or MG_KNOWN_MPTCP, by whoever found out. */
 void mg_servers_tell(struct mg_servers *s, const struct mg_ep *server, enum mg_known verdict,
 		     uint64_t now_ms);

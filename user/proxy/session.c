@@ -418,6 +418,16 @@ struct mg_session *mg_session_new(struct mg_worker *w, enum mg_session_state sta
 	return s;
 }
 
+void mg_session_refuse(struct mg_session *s)
+{
+	struct mg_holder *h = s->worker->proxy->holder;
+
+	mg_hold_reset(h, s->frame);
+	mg_hold_release(h, &s->client_ep, mg_held_at(s), s->isn);
+	s->held = false;
+	s->worker->stats.hold_refused++;
+}
+
 void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how)
 {
 	if (how->type == MG_HELD_RETRY) {

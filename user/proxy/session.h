@@ -181,6 +181,8 @@ void mg_session_open(struct mg_worker *w, int fd, const struct mg_ep *client,
 void mg_session_hold(struct mg_worker *w, const struct mg_held_syn *syn);
 /* A held SYN's connection was accepted; takes over the socket. */
 void mg_session_adopt(struct mg_session *s, int fd, bool mptcp);
+/* Answers a held SYN with a RST, and forgets it; the session is the caller's to close. */
+void mg_session_refuse(struct mg_session *s);
 /* The client ends a held attempt: with a RST, or by a SYN without MP_CAPABLE, which goes on. */
 void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how);
 

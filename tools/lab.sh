@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The lab: a UE with two access links, mpgated, and a web server, kept up for playing.
+# The lab: a UE with two access links, mpgated on its path, and two web servers, one with plain TCP and
+# one with MPTCP, kept up for playing.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 build=${BUILD:-build}
@@ -16,8 +17,9 @@ usage() {
 	cat <<-END
 		usage: tools/lab.sh COMMAND
 
-		  up                build the network, start mpgated and a web server
-		  run CMD…          run CMD on the UE, through the proxy (mpgate-run)
+		  up                build the network, start mpgated and the web servers
+		  run CMD…          run CMD on the UE, asking the converter (mpgate-run)
+		  phone CMD…        run CMD on the UE with MPTCP sockets (mptcpize), and nothing else
 		  exec SPACE CMD…   run CMD in ue, rt (access routers), px (proxy) or sv (servers)
 		  ctl ARG…          mpgatectl against the lab's mpgated
 		  cut LINK          let nothing pass on access link 0 or 1; "mend LINK" undoes it
@@ -27,7 +29,10 @@ usage() {
 
 		  tools/lab.sh up
 		  tools/lab.sh run curl -o /dev/null http://10.4.0.2/file
+		  tools/lab.sh phone curl -o /dev/null http://10.4.0.2/file    # plain TCP: taken over
+		  tools/lab.sh phone curl -o /dev/null http://10.4.0.3/file    # MPTCP: passes
 		  tools/lab.sh ctl sessions
+		  tools/lab.sh ctl servers
 		  tools/lab.sh down
 
 		Environment: LAB (name, default mglab), LAB_RATES (Mbit/s, default "40 20"),
@@ -58,6 +63,10 @@ write_config() {
 		  - { name: px1, role: core }
 		converter:
 		  listen: [ "$converter", "[fd00:3::2]:5124" ]
+		intercept:
+		  mode: hybrid
+		  ports: any
+		  source: preserved
 		drain_timeout_s: 2
 	END
 }
@@ -81,7 +90,12 @@ wait_for() {
 }
 
 answers() {
-	nsx sv curl -s -o /dev/null http://10.4.0.2/
+	nsx sv curl -s -o /dev/null "http://$1/"
+}
+
+# speaks_mptcp: the server of 10.4.0.3 waits for MPTCP, not for TCP.
+speaks_mptcp() {
+	answers 10.4.0.3 && nsx sv ss -HMln src 10.4.0.3:80 | grep -q .
 }
 
 up() {
@@ -97,9 +111,12 @@ up() {
 	head -c "${LAB_FILE_MIB:-64}M" /dev/urandom >"$dir/www/file"
 	write_config
 	start mpgated px "$build/mpgated" -c "$dir/mpgate.yaml"
+	topo_sysctl sv net.mptcp.enabled=1
 	start web sv python3 -m http.server --bind 10.4.0.2 --directory "$dir/www" 80
+	start mweb sv mptcpize run python3 -m http.server --bind 10.4.0.3 --directory "$dir/www" 80
 	wait_for mpgated ctl status || fail "mpgated does not start"
-	wait_for web answers || fail "the web server does not start"
+	wait_for web answers 10.4.0.2 || fail "the web server does not start"
+	wait_for mweb speaks_mptcp || fail "the web server with MPTCP does not start"
 }
 
 fail() {
@@ -131,7 +148,8 @@ ctl() {
 
 status() {
 	is_up || { echo "lab $lab is down" && return 1; }
-	echo "lab $lab is up: UE 10.1.0.2 and 10.2.0.2, converter $converter, http://10.4.0.2/file"
+	echo "lab $lab is up: UE 10.1.0.2 and 10.2.0.2, converter $converter," \
+		"http://10.4.0.2/file (plain TCP) and http://10.4.0.3/file (MPTCP)"
 	ctl status
 }
 
@@ -140,6 +158,7 @@ shift
 case $command in
 up) up && status ;;
 run) need_up && nsx ue "$build/mpgate-run" --converter "$converter" "$@" ;;
+phone) need_up && nsx ue mptcpize run "$@" ;;
 exec) need_up && PATH=$build:$PATH nsx "$@" ;;
 ctl) need_up && ctl "$@" ;;
 cut | mend | shape) need_up && "topo_$command" "$@" ;;

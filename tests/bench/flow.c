@@ -57,7 +57,7 @@ static int send_bytes(int fd, uint64_t total)
 	return 0;
 }
 
-/* Reads to the end; what came in all. */
+/* Reads to the end; what came in all. A connection that breaks is told, and ends there. */
 static uint64_t drain(int fd)
 {
 	uint8_t *buf = malloc(CHUNK_BYTES);
@@ -70,6 +70,9 @@ static uint64_t drain(int fd)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0)
+			fprintf(stderr, "after %llu bytes: %s\n", (unsigned long long)total,
+				strerror(errno));
 		if (n <= 0)
 			break;
 		total += (uint64_t)n;

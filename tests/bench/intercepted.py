@@ -29,8 +29,8 @@ FIRST_BYTE = (
 class Sides:
     """The networks and what runs in them; down() takes them away."""
 
-    def __init__(self, opts, tool, build, work, xdp, wanted):
-        self.tool, self.opts = tool, opts
+    def __init__(self, opts, tool, build, work, xdp, delay_ms, wanted):
+        self.tool, self.opts, self.delay_ms = tool, opts, delay_ms
         self.nets, self.proxies = {}, {}
         self.starters = {
             "routed": lambda net: None,
@@ -44,7 +44,7 @@ class Sides:
 
     def up(self):
         for i, name in enumerate(self.wanted):
-            net = self.nets[name] = Net(self.opts.congestion, "p%d" % i)
+            net = self.nets[name] = Net(self.opts.congestion, "p%d" % i, self.delay_ms)
             net.up()
             self.serve(net)
             self.proxies[name] = self.starters[name](net)
@@ -106,9 +106,9 @@ def difference(before, after):
     return {k: v - before[k] for k, v in after.items() if v != before[k] and k != "known"}
 
 
-def one_arm(sides, arm, at_once, say, refuse):
+def one_arm(sides, arm, count, at_once, say, refuse):
     name, _, side, port, words = arm
-    proxy, count = sides.proxies[side], sides.opts.firsts
+    proxy = sides.proxies[side]
     before = ask_counters(proxy) if side == "mpgated" else None
     row = sides.load(side, port, count, at_once, "--times", "--spread", str(count), *words)
     if before:
@@ -162,7 +162,17 @@ def first_byte(sides, say, refuse):
     out = {"connections": sides.opts.firsts}
     for at_once in (1, 8):
         out["%d_at_once" % at_once] = rounds_of(
-            sides, FIRST_BYTE, at_once, lambda arm, n: one_arm(sides, arm, n, say, refuse))
+            sides, FIRST_BYTE, at_once,
+            lambda arm, n: one_arm(sides, arm, out["connections"], n, say, refuse))
+    return out
+
+
+def distant(sides, say, refuse):
+    """The same, where the way from the proxy to the server takes time: what costs round trips?"""
+    out = {"connections": 100, "server_rtt_ms": 2 * sides.delay_ms}
+    out["8_at_once"] = rounds_of(
+        sides, [a for a in FIRST_BYTE if "--tcp" not in a[4]], 8,
+        lambda arm, n: one_arm(sides, arm, out["connections"], n, say, refuse))
     return out
 
 
@@ -266,20 +276,22 @@ def bulk(sides, say, refuse):
     return out
 
 
-# part: function, sides, XDP if it is not for the caller to say. HAProxy's network has none, and on
-# veth XDP costs bulk transfers their segmentation offload: without it the two compare.
-PARTS = {"firstbyte": (first_byte, ("routed", "mpgated", "haproxy"), None),
-         "reply": (converter, ("after-connect", "at-once"), None),
-         "onpath": (transparent, ("routed", "mpgated", "haproxy"), None),
-         "bulk": (bulk, ("mpgated", "haproxy"), "off")}
+# part: function, sides, XDP if it is not for the caller to say, delay to the server. HAProxy's network
+# has no XDP, and on veth XDP costs bulk transfers their segmentation offload: without it the two
+# compare.
+PARTS = {"firstbyte": (first_byte, ("routed", "mpgated", "haproxy"), None, 0),
+         "reply": (converter, ("after-connect", "at-once"), None, 0),
+         "onpath": (transparent, ("routed", "mpgated", "haproxy"), None, 0),
+         "distant": (distant, ("routed", "mpgated", "haproxy"), None, 10),
+         "bulk": (bulk, ("mpgated", "haproxy"), "off", 0)}
 
 
 def measure(opts, tool, build, work, wanted, say, refuse):
     """The wanted parts, by name; each refuses what it could not measure."""
     out = {}
-    for xdp in (None, "off"):
-        parts = [p for p in PARTS if p in wanted and PARTS[p][2] == xdp]
-        sides = Sides(opts, tool, build, work, xdp or opts.xdp,
+    for xdp, delay_ms in ((None, 0), (None, 10), ("off", 0)):
+        parts = [p for p in PARTS if p in wanted and PARTS[p][2:] == (xdp, delay_ms)]
+        sides = Sides(opts, tool, build, work, xdp or opts.xdp, delay_ms,
                       list(dict.fromkeys(s for p in parts for s in PARTS[p][1])))
         try:
             sides.up()

@@ -11,7 +11,10 @@ the server is all of 10.8.0.0/16 as well, so that there are thousands of servers
 import os
 import signal
 import subprocess
+import sys
 import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 SPACES = ("ue", "px", "sv")
 PROXY = "10.1.0.1"
@@ -40,7 +43,9 @@ def wait_for(what, seconds, ready):
 
 
 class Net:
-    def __init__(self, congestion, tag=""):
+    def __init__(self, congestion, tag="", delay_ms=0):
+        """`delay_ms`: what every frame takes between proxy and server, each way."""
+        self.delay_ms = delay_ms
         self.name = "mgb%d%s" % (os.getpid(), tag)
         self.congestion = congestion
         self.children = []
@@ -92,8 +97,13 @@ class Net:
                 ("ue", "uea", "10.1.0.2", "px", "pxa", "10.1.0.1"),
                 ("ue", "ueb", "10.2.0.2", "px", "pxb", "10.2.0.1"),
                 ("px", "pxs", "10.4.0.1", "sv", "svs", "10.4.0.2")):
-            run("ip", "link", "add", dev_a, "netns", self.space(a), "type", "veth",
-                "peer", "name", dev_b, "netns", self.space(b))
+            if b == "sv" and self.delay_ms:
+                self.spawn_server("px", sys.executable, os.path.join(HERE, "delay.py"),
+                                  str(self.delay_ms), dev_a, "/run/netns/" + self.space(a), dev_b,
+                                  "/run/netns/" + self.space(b))
+            else:
+                run("ip", "link", "add", dev_a, "netns", self.space(a), "type", "veth",
+                    "peer", "name", dev_b, "netns", self.space(b))
             for s, dev, ip in ((a, dev_a, ip_a), (b, dev_b, ip_b)):
                 self.ip(s, "link", "set", dev, "up")
                 self.ip(s, "addr", "add", ip + "/24", "dev", dev)

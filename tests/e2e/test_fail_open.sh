@@ -1,0 +1,93 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# The daemon is killed while callers come in. They get through within a second, directly; a new daemon
+# takes over again. With on_failure: closed they wait for it.
+# test: timeout=120
+. "$(dirname "$0")/lib.sh"
+
+net_up nojoin
+start_server 8000:echo
+start_mserver m8443:echo
+slow=${TEST_SLOW:-1}
+
+now() {
+	date +%s%3N
+}
+
+# calls EXPR: a python expression over c, the calls that ended so far
+calls() {
+	python3 "$TOOLS/jget.py" --lines c "$1" <"$T/callers.log"
+}
+
+calls_are() { # EXPR: true?
+	[ "$(calls "$1")" = true ]
+}
+
+# good_since MS MPTCP N: N calls that began at or after MS ended well, as MPTCP or not
+good_since() {
+	calls_are "sum(x['end'] == 'good' and x['mptcp'] == $2 for x in c if x['at'] >= $1) >= $3"
+}
+
+callers() { # SERVER TIMEOUT_MS
+	spawn callers nsx ue python3 "$TOOLS/callers.py" "$1" 4 "$2"
+}
+
+for host in "$SV4" "$SV6"; do
+	start_mpgated intercept.mode=take-over
+	callers "$host:8000" 5000
+	ok "$host: callers are taken over" wait_until 5 good_since 0 True 40
+	is "$host: all of them" "$(calls 'sum(x["end"] != "good" or not x["mptcp"] for x in c)')" 0
+
+	stop mpgated KILL
+	killed=$(now)
+	ok "$host: killed: callers get through, directly" wait_until 5 good_since "$killed" False 40
+	# A caller that was connected when the daemon died hears of it; the others see nothing but a pause.
+	is "$host: whoever calls after the death gets through" \
+		"$(calls "[x for x in c if x['at'] > $killed and x['end'] != 'good']")" "[]"
+	between "$host: the first call after it, from its death to its answer (ms)" \
+		"$(calls "min(x['at'] + x['ms'] for x in c if x['at'] > $killed) - $killed")" 0 $((1000 * slow))
+	between "$host: the longest call since (ms)" \
+		"$(calls "max(x['ms'] for x in c if x['at'] >= $killed - 1000)")" 0 $((1300 * slow))
+	between "$host: calls the death cut" \
+		"$(calls "sum(x['end'] != 'good' for x in c)")" 0 4
+
+	begin=$(now)
+	ok "$host: it starts again" launch_mpgated
+	up=$(now)
+	ok "$host: callers are taken over again" wait_until 5 good_since "$up" True 40
+	is "$host: the start cut no call" \
+		"$(calls "[x for x in c if x['at'] >= $begin - 1000 and x['end'] != 'good' and x['at'] > $killed]")" "[]"
+	stop callers
+	stop mpgated
+done
+
+# ---- what is known of servers outlives the daemon; and goes on being learned without it ----
+start_mpgated intercept.mode=hybrid
+direct "$SV4:8443" text=x shutwr recvall
+is "an MPTCP server is known" "$(ctl_get servers '[[s["mptcp"], s["source"]] for s in d]')" '[[true, "probe"]]'
+stop mpgated KILL
+direct "$SV6:8443" text=x shutwr recvall
+is "killed: another is reached" "$(conv_get 'd["mptcp"], d["rx"]["text"]')" '[true, "x"]'
+ok "it starts again" launch_mpgated
+is "the first is still known; the other one, that was seen in passing, too" \
+	"$(ctl_get servers 'sorted([s["server"], s["mptcp"], s["source"]] for s in d)')" \
+	"[[\"$SV4:8443\", true, \"probe\"], [\"$SV6:8443\", true, \"passive\"]]"
+direct "$SV6:8443" text=x shutwr recvall
+is "no probe is needed for it" "$(conv_get 'd["mptcp"]') $(ctl_get counters 'd["servers"]["passes"] >= 1')" \
+	"true true"
+stop mpgated
+
+# ---- closed ----
+start_mpgated intercept.mode=take-over intercept.on_failure=closed
+direct "$SV4:8000" text=x shutwr recvall
+is "closed: taken over" "$(conv_get 'd["mptcp"], d["rx"]["text"]')" '[true, "x"]'
+stop mpgated KILL
+direct "$SV4:8000" --timeout 0.7
+is "closed: killed: nothing gets through" "$(conv_get 'd["connect_error"]')" EINPROGRESS
+direct "$SV4:8000" --tcp text=x shutwr recvall
+is "closed: but what we would not have held" "$(conv_get 'd["rx"]["text"]')" x
+direct_bg waiting "$SV4:8000" text=x shutwr recvall
+ok "closed: it starts again" launch_mpgated
+ok "closed: who waited" reap waiting 10
+is "closed: is taken over" "$(report_get waiting 'd["mptcp"], d["rx"]["text"]')" '[true, "x"]'
+finish

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""pcapsame.py --hops N A B [FILTER]: every IP packet of capture A is in B, and the other way round, byte
-for byte from the IP header on. What N routers in between change is not compared: the TTL must be lower
-by N where the packet came later, the IPv4 header's checksum must be right. Prints how many there are,
-or the first that differ; none at all is no success.
+"""pcapsame.py --hops N [--within] A B [FILTER]: every IP packet of capture A is in B, and, but with
+--within, the other way round, byte for byte from the IP header on. What N routers in between change is
+not compared: the TTLs must differ by N, the IPv4 header's checksum must be right. Prints how many there
+are, or the first that differ; none at all is no success.
 
 FILTER is tcpdump's. Both captures must be of whole packets.
 """
+import argparse
+import collections
 import struct
 import subprocess
 import sys
@@ -46,9 +48,30 @@ def packets(path, expr):
             yield ip[:7] + b"\0" + ip[8:], ip[7]
 
 
+def only_those_of(left, right):
+    """What of right has its like in left, and as often."""
+    wanted = collections.Counter(packet for packet, _ in left)
+    for packet, ttl in right:
+        if wanted[packet]:
+            wanted[packet] -= 1
+            yield packet, ttl
+
+
 def main():
-    hops, a, b, expr = int(sys.argv[2]), sys.argv[3], sys.argv[4], sys.argv[5:]
-    left, right = sorted(packets(a, expr)), sorted(packets(b, expr))
+    ap = argparse.ArgumentParser()
+    ap.add_argument("--hops", type=int, required=True)
+    ap.add_argument("--within", action="store_true")
+    ap.add_argument("a")
+    ap.add_argument("b")
+    ap.add_argument("filter", nargs="*")
+    opts = ap.parse_args()
+    hops, a, b = opts.hops, opts.a, opts.b
+    left, right = sorted(packets(a, opts.filter)), sorted(packets(b, opts.filter))
+    if opts.within:
+        right = list(only_those_of(left, right))
+        if len(left) != len(right):
+            found = collections.Counter(packet for packet, _ in right)
+            sys.exit("not there:\n" + "\n".join(p.hex() for p, _ in left if not found[p]))
     for (one, ttl), (other, ttl_other) in zip(left, right):
         if one != other:
             sys.exit("differ:\n%s\n%s" % (one.hex(), other.hex()))

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRAME_MAX 8192
+#define FRAME_MAX 16384
 
 struct bytes {
 	const uint8_t *data;

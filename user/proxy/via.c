@@ -7,6 +7,7 @@
 #include "proxy/via.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -271,10 +272,12 @@ static enum mg_step refused(struct mg_session *s)
 static enum mg_step useless(struct mg_session *s)
 {
 	const struct mg_request *r = &s->via->request;
+	char why[128];
 
 	if (r->error_code >= 0)
 		return refused(s);
-	return bypass(s, r->aside_s ? r->aside_s : UNREACHABLE_S, r->why);
+	snprintf(why, sizeof(why), "%s: %s", r->why, strerror(r->err));
+	return bypass(s, r->aside_s ? r->aside_s : UNREACHABLE_S, why);
 }
 
 /* A converter, or what stands before it, that takes MPTCP away. After a SYN was lost the kernel

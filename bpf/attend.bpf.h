@@ -44,12 +44,34 @@ static __always_inline void mg_hold_count(enum mg_hold_counter which)
 		counters[which]++;
 }
 
-static __always_inline bool mg_is_attended(__u32 worker, __u32 stale_ms, __u64 now_ns)
+/* Not killed, as far as its sockets tell */
+static __always_inline bool mg_daemon_lives(struct __sk_buff *skb, __u16 beacon)
+{
+	struct bpf_sock_tuple at = {};
+	struct bpf_sock *sk;
+	bool lives;
+
+	if (!beacon)
+		return true;
+	at.ipv4.saddr = bpf_htonl(MG_BEACON_V4);
+	at.ipv4.daddr = bpf_htonl(MG_BEACON_V4);
+	at.ipv4.dport = bpf_htons(beacon);
+	sk = bpf_skc_lookup_tcp(skb, &at, sizeof(at.ipv4), BPF_F_CURRENT_NETNS, 0);
+	if (!sk)
+		return false;
+	lives = sk->state == BPF_TCP_LISTEN && sk->src_ip4 == bpf_htonl(MG_BEACON_V4);
+	bpf_sk_release(sk);
+	return lives;
+}
+
+static __always_inline bool mg_is_attended(struct __sk_buff *skb, const struct mg_intercept *wanted,
+					   __u32 worker, __u64 now_ns)
 {
 	const __u64 *beat = bpf_map_lookup_elem(&mg_beats, &worker);
 
 	/* now_ns may be the elder of the two */
-	return beat && *beat + stale_ms * 1000000ULL >= now_ns && *beat;
+	return beat && *beat && *beat + wanted->beat_stale_ms * 1000000ULL >= now_ns &&
+	       mg_daemon_lives(skb, wanted->beacon);
 }
 
 /* Sends the scratch's record to its worker, with the frame or without. 0 or -1. */

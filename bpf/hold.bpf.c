@@ -245,7 +245,7 @@ static __always_inline int mg_hold_new(struct __sk_buff *skb, struct mg_hold_scr
 	const struct mg_segment *seg = &s->segment;
 	enum mg_held_put put;
 
-	if (!mg_is_attended(hold->worker, wanted->beat_stale_ms, hold->since_ns))
+	if (!mg_is_attended(skb, wanted, hold->worker, hold->since_ns))
 		return mg_let_go(seg, MG_PASSED_FAILURE, wanted->drop_on_failure, hold->since_ns);
 	mg_record_start(s, MG_HELD_SYN, hold);
 	mg_record_frame(s, skb, wanted, hold->since_ns);
@@ -274,7 +274,7 @@ static __always_inline int mg_again(struct __sk_buff *skb, struct mg_hold_scratc
 
 	if (!hold)
 		return 0;
-	if (!mg_is_attended(hold->worker, wanted->beat_stale_ms, now_ns)) {
+	if (!mg_is_attended(skb, wanted, hold->worker, now_ns)) {
 		mg_held_forget(&seg->tuple);
 		return 0;
 	}

@@ -69,7 +69,8 @@ struct mg_intercept {
 	__u8 cpe;     /* 1: hold plain SYNs that come in on LAN interfaces */
 	__u8 drop_on_overload;
 	__u8 drop_on_failure;
-	__u32 pad;
+	__u16 beacon; /* the port at MG_BEACON_V4; 0: none */
+	__u16 pad;
 };
 MG_ABI_SIZE(struct mg_intercept, 32);
 MG_ABI_OFFSET(struct mg_intercept, learn_ttl_ns, 16);
@@ -213,6 +214,12 @@ struct mg_listen_key {
 	__u16 port;
 };
 MG_ABI_SIZE(struct mg_listen_key, 4);
+
+/*
+ * Where the daemon listens for as long as it lives. A killed process loses its sockets at once, and
+ * so TC knows of it before mg_beats is stale, and holds nothing that would be lost.
+ */
+#define MG_BEACON_V4 0x7f6d0000U
 
 /* mg_release, a program the daemon runs: forgets a held SYN, once, and its subscriber's count.
  * Returns 1 if the SYN of that isn was held, 0 if not. */

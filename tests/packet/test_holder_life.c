@@ -211,9 +211,12 @@ static void test_killed(void **state)
 {
 	struct mg_server_row *rows_now;
 	struct mg_config *cfg = rig_config();
+	struct frame f = rig_syn4();
+	uint8_t frame[FRAME_MAX];
 	struct mg_ep server;
 	pid_t pid = fork();
 	int status;
+	size_t len;
 
 	(void)state;
 	if (!pid) {
@@ -224,6 +227,11 @@ static void test_killed(void **state)
 	assert_true(pid > 0);
 	waitpid(pid, &status, 0);
 	assert_true(WIFSIGNALED(status));
+	/* its last sign of life is good for a minute, but who gave it is gone */
+	f.sport = 46000;
+	len = far_build(frame, &f, false);
+	rig_send(frame, len);
+	rig_is_forwarded(frame, len);
 	assert_true(lab_is_pinned(rig_config(), "mg_servers"));
 	assert_int_equal(rig_open(NULL), 0);
 	assert_int_equal(mg_hold_servers(rig_holder, &rows_now), 1);

@@ -43,7 +43,7 @@ static int set_ports(const struct mg_hold_maps *m, const struct mg_config_interc
 }
 
 int mg_hold_maps_set(const struct mg_hold_maps *m, const struct mg_config *cfg,
-		     unsigned int n_workers)
+		     unsigned int n_workers, uint16_t beacon)
 {
 	const struct mg_config_intercept *c = &cfg->intercept;
 	const struct mg_intercept value = {
@@ -57,6 +57,7 @@ int mg_hold_maps_set(const struct mg_hold_maps *m, const struct mg_config *cfg,
 		.cpe = cfg->cpe.n_lan > 0,
 		.drop_on_overload = c->on_overload == MG_OVERLOAD_DROP,
 		.drop_on_failure = c->on_failure == MG_FAILURE_CLOSED,
+		.beacon = beacon,
 	};
 	__u32 zero = 0;
 	int err = set_ports(m, c);

@@ -14,9 +14,9 @@ struct mg_hold_maps {
 	unsigned int n_cpus;
 };
 
-/* What the configuration says, for n_workers workers; all of it but `intercept` first. */
+/* What the configuration says, for n_workers workers, and where the daemon's beacon is. */
 int mg_hold_maps_set(const struct mg_hold_maps *m, const struct mg_config *cfg,
-		     unsigned int n_workers);
+		     unsigned int n_workers, uint16_t beacon);
 /* As if the configuration asked for nothing. */
 int mg_hold_maps_set_nothing(const struct mg_hold_maps *m, unsigned int n_workers);
 int mg_hold_maps_set_ring(const struct mg_hold_maps *m, unsigned int worker, int ring);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sys/holder.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -120,6 +122,20 @@ static int make_rings(struct mg_holder *h, unsigned int n)
 	return err;
 }
 
+/* TC takes its loss for the daemon's. */
+static int light_beacon(struct mg_holder *h)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(MG_BEACON_V4) };
+	socklen_t len = sizeof(at);
+
+	h->beacon = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (h->beacon < 0 || bind(h->beacon, (struct sockaddr *)&at, len) || listen(h->beacon, 1) ||
+	    getsockname(h->beacon, (struct sockaddr *)&at, &len))
+		return -errno;
+	h->beacon_port = ntohs(at.sin_port);
+	return 0;
+}
+
 static int make_device(struct mg_holder *h)
 {
 	int err = mg_tap_open(&h->tap);
@@ -132,7 +148,7 @@ static int make_device(struct mg_holder *h)
 
 int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg)
 {
-	int err = mg_hold_maps_set(&h->maps, cfg, h->n_workers);
+	int err = mg_hold_maps_set(&h->maps, cfg, h->n_workers, h->beacon_port);
 
 	if (err)
 		mg_error("cannot tell the kernel's side what to intercept: %s", strerror(-err));
@@ -189,7 +205,7 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 {
 	int err;
 
-	*h = (struct mg_holder){ .tap.fd = -1, .release = -1 };
+	*h = (struct mg_holder){ .tap.fd = -1, .release = -1, .beacon = -1 };
 	h->claim = mg_claim_hold(&h->rival);
 	if (h->claim < 0)
 		return h->claim;
@@ -199,6 +215,8 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 	err = map_beats(h);
 	if (!err)
 		err = make_rings(h, mg_dp_workers(cfg));
+	if (!err)
+		err = light_beacon(h);
 	if (err) {
 		mg_error("cannot make what SYNs are held in: %s", strerror(-err));
 		return err;
@@ -221,7 +239,9 @@ void mg_holder_close(struct mg_holder *h)
 	if (h->beats)
 		munmap(h->beats, h->beats_bytes);
 	mg_hold_bpf__destroy(h->bpf);
+	if (h->beacon >= 0)
+		close(h->beacon);
 	if (h->claim >= 0)
 		close(h->claim);
-	*h = (struct mg_holder){ .tap.fd = -1, .release = -1, .claim = -1 };
+	*h = (struct mg_holder){ .tap.fd = -1, .release = -1, .beacon = -1, .claim = -1 };
 }

@@ -35,6 +35,8 @@ struct mg_holder {
 	struct mg_hold_maps maps;
 	int release; /* the program */
 	int claim;
+	int beacon; /* a listener that nobody connects to: MG_BEACON_V4 */
+	uint16_t beacon_port;
 	pid_t rival; /* who has the claim, if it was refused; 0 if that is not known */
 	struct mg_tap tap;
 	struct mg_tc replay;

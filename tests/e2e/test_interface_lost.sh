@@ -14,7 +14,7 @@ modes() {
 
 lost() { # HOW MANY
 	[ "$(modes | grep -o '"lost"' | wc -l)" = "$1" ] &&
-		[ "$(grep -c 'is not attached any more' "$T/mpgated.log")" = "$1" ]
+		[ "$(grep -c 'XDP program is not attached any more' "$T/mpgated.log")" = "$1" ]
 }
 
 served() {

@@ -84,14 +84,16 @@ to "no answer" 65 07 10.5.0.1:80
 between "no answer: at the deadline" "$(conv_get 'd["answer_ms"]')" 750 2000
 to "no answer, IPv6" 65 07 "[fd00:5::1]:80"
 
-# Two requests pending, the third is too many.
+# Two requests pending, the third is too many; however slow this machine is just now.
+sed -i 's/connect_timeout_ms: 800/connect_timeout_ms: 15000/' "$T/mpgate.yaml"
+kill -HUP "${PID[mpgated]}"
+wait_until 5 grep -q "in force" "$T/mpgated.log"
 conv_bg one --converter "$V4" --server 10.5.0.1:80
 conv_bg two --converter "$V4" --server 10.5.0.1:80
 wait_until 5 ctl_is sessions 'sum(s["state"] == "connect" for s in d)' 2
 to "too many pending" 64 07 "$SV4:8000"
-reap one 5
-reap two 5
-count[65]=$((count[65] + 2))
+stop one
+stop two
 
 for code in "${!count[@]}"; do
 	is "counted as ${label[$code]}" \

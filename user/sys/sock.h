@@ -33,7 +33,7 @@ bool mg_sock_in_reserve(int fd);
 /* The fd or -errno; *mptcp: the client's handshake carried MP_CAPABLE. */
 int mg_sock_accept(int listen_fd, struct mg_ep *peer, bool *mptcp);
 
-/* A socket towards peer, not connected yet (TCP where the kernel has no MPTCP): the fd or -errno. */
+/* A socket towards peer, TCP where the kernel has no MPTCP, not connected yet; or -errno. */
 int mg_sock_new(const struct mg_ep *peer, bool mptcp);
 /*
  * Starts connecting to `peer`. With `source`, from that address and, if it is free, that port

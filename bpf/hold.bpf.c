@@ -23,13 +23,13 @@
 #define MG_AF_INET  2
 #define MG_AF_INET6 10
 
-/* Parsed into the scratch: 0; otherwise the answer to give, plus 1 so that it is not 0. */
-#define MG_DONE 1
+/* Nothing is left to do. Where an answer goes with it: that, plus MG_DONE, so that it is not 0. */
+#define MG_DONE 2
 
 /*
- * Up to the TCP header. A function of its own to the verifier, as all below: what is behind it is
- * checked once and not once per way a segment can be wrapped. ICMP errors about a connection of
- * ours are marked here.
+ * Up to the TCP header, into the scratch: 0 or MG_DONE. A function of its own to the verifier, as
+ * all below: what is behind it is checked once and not once per way a segment can be wrapped. ICMP
+ * errors about a connection of ours are marked here.
  */
 __noinline int mg_hold_parse(struct __sk_buff *skb)
 {
@@ -108,6 +108,12 @@ static __always_inline int mg_take_in(struct __sk_buff *skb, const struct mg_seg
 
 /* ---- behind the opening SYN ------------------------------------------------------------------ */
 
+/* Not yet accepted; the second with data in the SYN */
+static __always_inline bool mg_is_handshake(__u32 state)
+{
+	return state == BPF_TCP_NEW_SYN_RECV || state == BPF_TCP_SYN_RECV;
+}
+
 /* The ACK that ends the handshake of what was taken shows our key: its token names the worker. */
 static __always_inline void mg_hint(struct __sk_buff *skb, const struct mg_segment *seg)
 {
@@ -156,7 +162,7 @@ static __always_inline int mg_beyond_syn(struct __sk_buff *skb, struct mg_hold_s
 	const struct mg_hold *hold;
 
 	if (mg_is_own(state, &seg->tuple)) {
-		if (state == BPF_TCP_NEW_SYN_RECV && seg->has_ack && !seg->has_syn)
+		if (mg_is_handshake(state) && seg->has_ack && !seg->has_syn)
 			mg_hint(skb, seg);
 		skb->mark = MG_ABI_MARK;
 		return MG_TC_UNSPEC;

@@ -56,6 +56,13 @@ struct mg_options {
 	__u8 window_scale;
 };
 
+/*
+ * 0, which the verifier does not know. Those before 6.7 follow a callback for one round, and would
+ * conclude that what takes two, say MP_CAPABLE and a window scale, cannot be: code for it they
+ * remove as dead.
+ */
+static volatile __u32 mg_opaque_zero;
+
 static __always_inline __u8 mg_option_byte(const struct mg_options *o, __u32 offset)
 {
 	return o->byte[(o->at + offset) & 63];
@@ -126,6 +133,8 @@ static long mg_option_step(__u32 index, struct mg_options *o)
  */
 static __always_inline void mg_options_walk(struct mg_options *o, long load_err)
 {
+	o->at = o->seen = o->mptcp_at = mg_opaque_zero;
+	o->window_scale = mg_opaque_zero;
 	if (load_err)
 		o->seen = MG_SEEN_OVERRUN;
 	else if (o->total)

@@ -49,9 +49,12 @@ static __always_inline void mg_token_hint(__u32 token, __u32 worker)
 	bpf_map_update_elem(&mg_hints, &token, &t, BPF_ANY);
 }
 
-static __always_inline __be16 mg_listen_port(__u32 worker, __u16 port)
+static __always_inline __be16 mg_listen_port(__u32 worker, bool v6, __u16 port)
 {
-	struct mg_listen_key key = { .worker = worker, .port = port };
+	struct mg_listen_key key = {
+		.worker = v6 ? worker | MG_LISTEN_KEY_V6 : worker,
+		.port = port,
+	};
 	const __u32 *other = bpf_map_lookup_elem(&mg_listen_ports, &key);
 
 	return bpf_htons(other ? *other : port);
@@ -77,7 +80,7 @@ static __always_inline int mg_listener_take(struct __sk_buff *skb, const struct 
 					    __u32 worker)
 {
 	struct bpf_sock_tuple at = {};
-	__be16 port = mg_listen_port(worker, s->tuple.server.port);
+	__be16 port = mg_listen_port(worker, s->v6, s->tuple.server.port);
 	__u32 bytes = mg_sock_tuple_bytes(s);
 	struct bpf_sock *sk;
 	long err;

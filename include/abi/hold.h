@@ -209,8 +209,9 @@ MG_ABI_SIZE(struct mg_replay, 16);
 /* mg_listen_ports: hash, struct mg_listen_key -> __u32, the port of the listener that stands in for
  * the one that could not be had, as this host itself listens on that port */
 #define MG_LISTEN_PORTS_MAX 4096
+#define MG_LISTEN_KEY_V6    0x8000
 struct mg_listen_key {
-	__u16 worker;
+	__u16 worker; /* and MG_LISTEN_KEY_V6: its listener for IPv6 */
 	__u16 port;
 };
 MG_ABI_SIZE(struct mg_listen_key, 4);

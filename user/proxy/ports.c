@@ -15,7 +15,8 @@
 #define IDLE_MAX 256
 
 struct mg_port {
-	struct mg_listener listener;
+	struct mg_listener listener; /* its ep has the port that is intercepted */
+	bool stands_in;		     /* the socket is on another one: the host has this */
 	struct mg_port *next;
 	struct mg_list idle_node;
 	unsigned int users;
@@ -48,6 +49,9 @@ static void forget(struct mg_worker *w, struct mg_port *p)
 	mg_list_remove(&p->idle_node);
 	w->ports.n_idle--;
 	mg_listener_close(&p->listener);
+	if (p->stands_in)
+		mg_hold_stand_in(w->proxy->holder, w->index, mg_ip_is_v4(&p->listener.ep.ip),
+				 p->listener.ep.port, 0);
 	/* Events of this round may still point here. */
 	mg_list_append(&w->ports.dead, &p->idle_node);
 }
@@ -86,33 +90,74 @@ static void accepted(struct mg_listener *l, int fd, const struct mg_ep *client, 
 		mg_session_close(s, MG_CLOSE_OVERLOAD);
 }
 
+/* A line a port, whoever comes first. */
+static bool first_to_tell(struct mg_worker *w, in_port_t port)
+{
+	_Atomic uint64_t *word = &w->proxy->ports_told[ntohs(port) / 64];
+	uint64_t bit = 1ULL << (ntohs(port) % 64);
+
+	return !(atomic_fetch_or(word, bit) & bit);
+}
+
+/* Where the host itself listens on the port, on all addresses. The fd or -errno. */
+static int listen_elsewhere(struct mg_worker *w, const struct mg_ep *ep, int queue)
+{
+	struct mg_ep other = { .ip = ep->ip };
+	bool mptcp;
+	int fd = mg_sock_listen_transparent(&other, queue, &mptcp);
+	int err = fd < 0 ? fd : mg_sock_local(fd, &other);
+
+	if (!err)
+		err = mg_hold_stand_in(w->proxy->holder, w->index, mg_ip_is_v4(&ep->ip), ep->port,
+				       other.port);
+	if (err) {
+		if (fd >= 0)
+			close(fd);
+		return err;
+	}
+	if (first_to_tell(w, ep->port))
+		mg_info("port %u: this host listens there itself; intercepted connections to it "
+			"come in on another port, and their further subflows where it is "
+			"announced",
+			ntohs(ep->port));
+	return fd;
+}
+
+static int listen_at(struct mg_worker *w, struct mg_port *p, const struct mg_ep *ep)
+{
+	int queue = (int)w->policy->config->converter.fastopen_queue, fd, err;
+	bool mptcp;
+
+	fd = mg_sock_listen_transparent(ep, queue, &mptcp);
+	if (fd == -EADDRINUSE) {
+		fd = listen_elsewhere(w, ep, queue);
+		p->stands_in = fd >= 0;
+	}
+	if (fd < 0)
+		return fd;
+	err = mg_sock_in_reserve(fd) ? -EMFILE
+				     : mg_listener_open(&p->listener, w, fd, ep, accepted);
+	if (!err)
+		return 0;
+	close(fd);
+	if (p->stands_in)
+		mg_hold_stand_in(w->proxy->holder, w->index, mg_ip_is_v4(&ep->ip), ep->port, 0);
+	return err;
+}
+
 static int make(struct mg_worker *w, struct mg_port **at, bool v4, in_port_t port)
 {
 	struct mg_port *p = calloc(1, sizeof(*p));
 	struct mg_ep ep = { .port = port };
-	bool mptcp;
-	int fd;
+	int err;
 
 	if (!p)
 		return -ENOMEM;
 	mg_hold_listen_ip(&ep.ip, w->index, v4);
-	fd = mg_sock_listen_transparent(&ep, (int)w->policy->config->converter.fastopen_queue,
-					&mptcp);
-	if (fd >= 0 && mg_sock_in_reserve(fd)) {
-		close(fd);
-		fd = -EMFILE;
-	}
-	if (fd >= 0) {
-		int err = mg_listener_open(&p->listener, w, fd, &ep, accepted);
-
-		if (err) {
-			close(fd);
-			fd = err;
-		}
-	}
-	if (fd < 0) {
+	err = listen_at(w, p, &ep);
+	if (err) {
 		free(p);
-		return fd;
+		return err;
 	}
 	mg_list_init(&p->idle_node);
 	*at = p;
@@ -123,13 +168,9 @@ static int make(struct mg_worker *w, struct mg_port **at, bool v4, in_port_t por
 /* The same port fails for every client, and for every worker. */
 static void complain(struct mg_worker *w, in_port_t port, int err)
 {
-	_Atomic uint64_t *word = &w->proxy->ports_told[ntohs(port) / 64];
-	uint64_t bit = 1ULL << (ntohs(port) % 64);
-
-	if (atomic_fetch_or(word, bit) & bit)
-		return;
-	mg_warn("port %u: cannot listen for intercepted connections, they pass: %s", ntohs(port),
-		strerror(-err));
+	if (first_to_tell(w, port))
+		mg_warn("port %u: cannot listen for intercepted connections, they pass: %s",
+			ntohs(port), strerror(-err));
 }
 
 int mg_ports_use(struct mg_worker *w, struct mg_port **out, bool v4, in_port_t port)

@@ -190,8 +190,10 @@ static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
 	bool needed = mg_holder_is_needed(cfg);
 	int err;
 
-	if (!mg_holder_is_wanted(cfg))
+	if (!mg_holder_is_wanted(cfg)) {
+		mg_holder_clear();
 		return 0;
+	}
 	dp->holder = calloc(1, sizeof(*dp->holder));
 	if (!dp->holder)
 		return -ENOMEM;

@@ -1,24 +1,39 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * From where this host's own MPTCP connections make further subflows: the kernel path manager's
- * `subflow` endpoints, one for each global address of the access interfaces. Those with the ids
- * MG_ENDPOINT_ID and up are ours, whoever left them; the operator's are kept, and not doubled.
- */
+/* The endpoints of the kernel's MPTCP path manager, of this network namespace. */
 #ifndef MG_SYS_ENDPOINTS_H
 #define MG_SYS_ENDPOINTS_H
 
-#include "config/config.h"
+#include <stddef.h>
+#include <stdint.h>
 
-#define MG_ENDPOINT_ID 200
+#include "base/addr.h"
+#include "sys/genl.h"
 
-struct mg_endpoints;
+/* The kernel has room for eight; other lists of them may be longer. */
+#define MG_ENDPOINTS_MAX 64
 
-/* 0, -ENOENT on kernels without a path manager, or -errno; logged. Needs CAP_NET_ADMIN, as the
- * others do. */
-int mg_endpoints_open(struct mg_endpoints **out, const struct mg_config *cfg);
-/* Addresses may have changed: the endpoints follow. */
-void mg_endpoints_look(struct mg_endpoints *e);
-/* Removes ours. The kernel's limits stay where they were raised to. NULL is allowed. */
-void mg_endpoints_close(struct mg_endpoints *e);
+struct mg_endpoint {
+	struct mg_ep ep; /* port 0: any */
+	int ifindex;	 /* 0: any */
+	uint8_t id;
+	uint32_t flags; /* MPTCP_PM_ADDR_FLAG_… */
+};
+
+struct mg_endpoints {
+	struct mg_endpoint at[MG_ENDPOINTS_MAX];
+	size_t n;
+};
+
+/* What is beyond MG_ENDPOINTS_MAX is left out. */
+void mg_endpoints_append(struct mg_endpoints *l, const struct mg_endpoint *one);
+/* An address of either family, from its attribute; others change nothing. */
+void mg_endpoint_set_ip(struct in6_addr *ip, const struct nlattr *a);
+
+/* All of the kernel's behind those that are in the list. g: opened for MPTCP_PM_NAME; what changes
+ * something needs CAP_NET_ADMIN. 0 or -errno. */
+int mg_endpoints_read(struct mg_genl *g, struct mg_endpoints *l);
+int mg_endpoint_add(struct mg_genl *g, const struct mg_endpoint *one);
+/* Subflows from there are closed. */
+int mg_endpoint_del(struct mg_genl *g, uint8_t id);
 
 #endif

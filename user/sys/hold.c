@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "sys/hold.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,6 +147,23 @@ void mg_hold_listen_ip(struct in6_addr *ip, unsigned int worker, bool v4)
 		ip->s6_addr[i] = (uint8_t)(hi >> (56 - 8 * i));
 		ip->s6_addr[8 + i] = (uint8_t)(lo >> (56 - 8 * i));
 	}
+}
+
+int mg_hold_stand_in(struct mg_holder *h, unsigned int worker, bool v4, in_port_t port,
+		     in_port_t real)
+{
+	const struct mg_listen_key key = {
+		.worker = (__u16)(v4 ? worker : worker | MG_LISTEN_KEY_V6),
+		.port = ntohs(port),
+	};
+	__u32 value = ntohs(real);
+
+	if (!real)
+		return bpf_map_delete_elem(h->maps.listen_ports, &key) ? -errno : 0;
+	if (bpf_map_update_elem(h->maps.listen_ports, &key, &value, BPF_ANY))
+		return -errno;
+	mg_announce_on(&h->announce);
+	return 0;
 }
 
 struct mg_frame *mg_frame_copy(const struct mg_frame *f)

@@ -103,6 +103,9 @@ WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc 
              mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
 WRAP_test_held := $(WRAP_HELD)
 WRAP_test_held_ends := $(WRAP_HELD)
+WRAP_test_held_faults := $(WRAP_HELD)
+WRAP_test_held_slow := $(WRAP_HELD)
+WRAP_test_held_waiters := $(WRAP_HELD)
 WRAP_test_held_convert := $(WRAP_HELD)
 $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(OBJ_CORE) $(call obj,client/lib)
 	$(CC) $(LDFLAGS) $(addprefix -Wl$(comma)--wrap=,$(WRAP_$*)) $^ -o $@ -lcmocka $(LIBS_DAEMON)

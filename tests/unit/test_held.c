@@ -4,28 +4,6 @@
 
 #define FOREVER_S 8000
 
-static void ends(struct rig *r, enum mg_close_reason reason)
-{
-	rig_ends(r, reason, NO_ERROR);
-}
-
-static void finish(struct rig *r, struct held_client *c)
-{
-	rig_close(&c->fd);
-	rig_hear_end(r->server);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_FINISHED);
-}
-
-static void relays(struct rig *r, const struct held_client *c)
-{
-	rig_say(c->fd, "up", 2);
-	rig_hear(r->server, "up");
-	rig_say(r->server, "down", 4);
-	rig_hear(c->fd, "down");
-	rig_sync(r);
-}
-
 static int listen_mptcp(const char *at)
 {
 	struct sockaddr_storage ss;
@@ -36,29 +14,6 @@ static int listen_mptcp(const char *at)
 	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
 	assert_int_equal(listen(fd, 16), 0);
 	return fd;
-}
-
-/* A server whose queue is full does not answer SYNs. */
-static int stuck, filler[3];
-
-static void stuck_open(void)
-{
-	struct sockaddr_storage ss;
-	struct mg_ep ep = ep_of(STUCK);
-	socklen_t len = mg_ep_to_sockaddr(&ep, &ss);
-
-	stuck = rig_listen(STUCK, 0);
-	for (size_t i = 0; i < 3; i++) {
-		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		(void)connect(filler[i], (struct sockaddr *)&ss, len);
-	}
-}
-
-static void stuck_close(void)
-{
-	rig_close(&stuck);
-	for (size_t i = 0; i < 3; i++)
-		rig_close(&filler[i]);
 }
 
 static void take_over(struct rig *r, struct held_client *c)
@@ -94,9 +49,9 @@ static void a_session_is_taken_over(void **state)
 	assert_int_equal(held_last(HELD_TOKEN_ADD, &added).isn, rows[0].token);
 	assert_int_not_equal(rows[0].token, 0);
 	free(rows);
-	relays(r, &c);
+	held_relays(r, &c);
 	assert_int_equal(held_count(HELD_TOKEN_DEL), 0);
-	finish(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(held_count(HELD_TOKEN_DEL), 1);
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	assert_int_equal(held_count(HELD_LEARN), 0);
@@ -118,9 +73,9 @@ static void a_plain_client_has_no_token(void **state)
 	held_wait(HELD_TAKE, 1);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
-	relays(r, &c);
+	held_relays(r, &c);
 	assert_int_equal(held_count(HELD_TOKEN_ADD), 0);
-	finish(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.fallbacks, 1);
 }
 
@@ -134,7 +89,7 @@ static void a_shared_source_is_ours(void **state)
 	take_over(r, &c);
 	assert_int_equal(mg_sock_peer(r->server, &seen), 0);
 	assert_false(mg_ep_equal(&seen, &c.syn.client));
-	finish(r, &c);
+	held_finish(r, &c);
 }
 
 static void the_server_speaks_first(void **state)
@@ -150,7 +105,7 @@ static void the_server_speaks_first(void **state)
 	rig_wait_state(r, MG_SESSION_ACCEPT);
 	held_arrive(&c);
 	rig_hear(c.fd, "220 hello");
-	finish(r, &c);
+	held_finish(r, &c);
 }
 
 /* It is gone when the client comes in: the client hears what it would have heard. */
@@ -168,7 +123,7 @@ static void the_server_breaks_before_the_accept(void **state)
 	held_arrive(&c);
 	rig_hear_reset(c.fd);
 	rig_close(&c.fd);
-	ends(r, MG_CLOSE_SERVER_RESET);
+	held_ends(r, MG_CLOSE_SERVER_RESET);
 }
 
 static void a_cpe_speaks_mptcp_upstream(void **state)
@@ -191,8 +146,8 @@ static void a_cpe_speaks_mptcp_upstream(void **state)
 	assert_true(rows[0].server_mptcp);
 	assert_false(rows[0].mptcp);
 	free(rows);
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.fallbacks, 0);
 	assert_int_equal(held_count(HELD_LEARN), 0);
 	rig_close(&r->listener);
@@ -222,8 +177,8 @@ static void a_plain_server_is_learned_and_used(void **state)
 	assert_true(learned < taken);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.probes, 1);
 
 	/* The next one comes before the kernel's verdict reached its SYN: no second probe. */
@@ -233,7 +188,7 @@ static void a_plain_server_is_learned_and_used(void **state)
 	held_wait(HELD_TAKE, 2);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
-	finish(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.probes, 1);
 	assert_int_equal(held_count(HELD_LEARN), 1);
 }
@@ -248,7 +203,7 @@ static void an_mptcp_server_is_left_alone(void **state)
 
 	hybrid_client(&c, MPTCP_SERVER);
 	held_syn(r, &c);
-	ends(r, MG_CLOSE_STEPPED_ASIDE);
+	held_ends(r, MG_CLOSE_STEPPED_ASIDE);
 	assert_int_equal(held_last(HELD_PASS, &passed).value, MG_PASSED_PROBED);
 	held_last(HELD_ABORT, &aborted);
 	assert_int_equal(held_last(HELD_LEARN, &learned).value, true);
@@ -264,7 +219,7 @@ static void an_mptcp_server_is_left_alone(void **state)
 	/* And so the next one, without a probe. */
 	hybrid_client(&c, MPTCP_SERVER);
 	held_syn(r, &c);
-	ends(r, MG_CLOSE_STEPPED_ASIDE);
+	held_ends(r, MG_CLOSE_STEPPED_ASIDE);
 	assert_int_equal(held_last(HELD_PASS, &passed).value, MG_PASSED_KNOWN);
 	assert_int_equal(r->last.probes, 1);
 	rig_close(&c.fd);
@@ -279,7 +234,7 @@ static void known_servers_are_not_asked(void **state)
 	hybrid_client(&c, SERVER);
 	c.syn.known = MG_KNOWN_MPTCP;
 	held_syn(r, &c);
-	ends(r, MG_CLOSE_STEPPED_ASIDE);
+	held_ends(r, MG_CLOSE_STEPPED_ASIDE);
 	assert_int_equal(held_last(HELD_PASS, NULL).value, MG_PASSED_KNOWN);
 	rig_close(&c.fd);
 	hybrid_client(&c, SERVER);
@@ -289,143 +244,9 @@ static void known_servers_are_not_asked(void **state)
 	held_wait(HELD_TAKE, 1);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
-	finish(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.probes, 0);
 	assert_int_equal(held_count(HELD_LEARN), 0);
-}
-
-/* ---- waiting for what another one finds ------------------------------------------------------ */
-
-static bool states_are(struct rig *r, enum mg_session_state state, long n)
-{
-	struct mg_session_row *rows;
-	long all = mg_proxy_sessions(&r->proxy, &rows), have = 0;
-
-	for (long i = 0; i < all; i++)
-		have += rows[i].state == state;
-	free(rows);
-	return have == n;
-}
-
-/* Three to one server that does not answer yet; with two workers the last waits on another. */
-static void three(struct rig *r, struct held_client c[3])
-{
-	stuck_open();
-	for (int i = 0; i < 3; i++) {
-		hybrid_client(&c[i], STUCK);
-		held_put(&c[i], MG_HELD_SYN, i == 2 ? r->proxy.n_workers - 1 : 0);
-		assert_true(wait_until(held_heard()));
-		rig_sync(r);
-	}
-	assert_true(wait_until(states_are(r, MG_SESSION_HOLD, 2)));
-	assert_true(states_are(r, MG_SESSION_CONNECT, 1));
-	assert_int_equal(rig_stats(r).probes, 1);
-}
-
-static void three_closed(struct held_client c[3])
-{
-	for (int i = 0; i < 3; i++)
-		rig_close(&c[i].fd);
-}
-
-struct verdict {
-	struct mg_proxy *p;
-	enum mg_known known;
-};
-
-static void tell(void *arg)
-{
-	struct verdict *v = arg;
-	struct mg_ep server = ep_of(STUCK);
-
-	mg_servers_tell(&v->p->servers, &server, v->known, v->p->workers[0].loop.now_ms);
-}
-
-static void waiters_hear_of_mptcp(void **state)
-{
-	struct rig *r = *state;
-	struct verdict v = { .p = &r->proxy, .known = MG_KNOWN_MPTCP };
-	struct held_client c[3];
-
-	three(r, c);
-	mg_loop_call(&r->proxy.workers[0].loop, tell, &v);
-	held_wait(HELD_PASS, 2);
-	assert_int_equal(held_last(HELD_PASS, NULL).value, MG_PASSED_KNOWN);
-	assert_true(wait_until(rig_stats(r).active == 1));
-	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_STEPPED_ASIDE], 2);
-	assert_int_equal(rig_stats(r).probes, 1);
-	held_say(r, &c[0], MG_HELD_RESET);
-	assert_true(wait_until(rig_stats(r).active == 0));
-	stuck_close();
-	three_closed(c);
-}
-
-static void waiters_hear_of_tcp(void **state)
-{
-	struct rig *r = *state;
-	struct verdict v = { .p = &r->proxy, .known = MG_KNOWN_PLAIN };
-	struct held_client c[3];
-
-	three(r, c);
-	mg_loop_call(&r->proxy.workers[0].loop, tell, &v);
-	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 3)));
-	assert_int_equal(rig_stats(r).probes, 1);
-	rig_stop(r);
-	assert_int_equal(held_count(HELD_PASS), 3); /* on its way when we are gone */
-	stuck_close();
-	three_closed(c);
-}
-
-/* The probe failed: that is no verdict, everybody asks alone. */
-static void waiters_of_a_failed_probe_ask_themselves(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c[3];
-
-	three(r, c);
-	held_say(r, &c[0], MG_HELD_RESET);
-	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 2)));
-	assert_int_equal(rig_stats(r).probes, 3);
-	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], 1);
-	stuck_close();
-	/* The SYNs are repeated, and refused. */
-	held_wait(HELD_RESET, 2);
-	assert_true(wait_until(rig_stats(r).active == 0));
-	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_DECLINED], 2);
-	three_closed(c);
-}
-
-static void waiters_do_not_wait_long(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c[3];
-
-	three(r, c);
-	rig_advance(r, 1);
-	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 3)));
-	assert_int_equal(rig_stats(r).probes, 3);
-	rig_advance(r, 5);
-	assert_true(wait_until(rig_stats(r).active == 0));
-	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_UNANSWERED], 3);
-	assert_int_equal(rig_stats(r).hold_timed_out, 3);
-	stuck_close();
-	three_closed(c);
-}
-
-static void a_waiter_may_give_up(void **state)
-{
-	struct rig *r = *state;
-	struct verdict v = { .p = &r->proxy, .known = MG_KNOWN_MPTCP };
-	struct held_client c[3];
-
-	three(r, c);
-	held_say(r, &c[1], MG_HELD_RESET);
-	assert_true(wait_until(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP] == 1));
-	mg_loop_call(&r->proxy.workers[0].loop, tell, &v);
-	held_wait(HELD_PASS, 1);
-	rig_stop(r);
-	stuck_close();
-	three_closed(c);
 }
 
 /* ---- the listeners --------------------------------------------------------------------------- */
@@ -454,8 +275,8 @@ static void listeners_come_and_go(void **state)
 	/* Joins may come as long as the session lives. */
 	rig_advance(r, 200);
 	assert_int_equal(ports(r), 1);
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 	rig_advance(r, 50);
 	assert_int_equal(ports(r), 1);
 	/* Used again, it is young again. */
@@ -466,7 +287,7 @@ static void listeners_come_and_go(void **state)
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
 	rig_advance(r, 50);
-	finish(r, &c);
+	held_finish(r, &c);
 	rig_advance(r, 50);
 	assert_int_equal(ports(r), 1);
 	rig_advance(r, 20);
@@ -485,7 +306,7 @@ static void a_listener_of_the_host_is_in_the_way(void **state)
 	for (int i = 1; i <= 2; i++) {
 		held_client(&c, SERVER, IPPROTO_MPTCP);
 		held_syn(r, &c);
-		ends(r, MG_CLOSE_PASSED);
+		held_ends(r, MG_CLOSE_PASSED);
 		r->server = rig_accept(host);
 		rig_hear_reset(r->server);
 		rig_close(&r->server);
@@ -509,8 +330,8 @@ static void who_was_not_let_in_is_not_welcome(void **state)
 	held_arrive(&stranger);
 	rig_hear_reset(stranger.fd);
 	rig_close(&stranger.fd);
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 }
 
 int main(void)
@@ -525,13 +346,6 @@ int main(void)
 		HELD_TEST(a_plain_server_is_learned_and_used),
 		HELD_TEST(an_mptcp_server_is_left_alone),
 		HELD_TEST(known_servers_are_not_asked),
-		HELD_TEST(waiters_hear_of_mptcp),
-		HELD_TEST_TWO(waiters_hear_of_mptcp),
-		HELD_TEST_TWO(waiters_hear_of_tcp),
-		HELD_TEST(waiters_of_a_failed_probe_ask_themselves),
-		HELD_TEST_TWO(waiters_of_a_failed_probe_ask_themselves),
-		HELD_TEST_TWO(waiters_do_not_wait_long),
-		HELD_TEST_TWO(a_waiter_may_give_up),
 		HELD_TEST(listeners_come_and_go),
 		HELD_TEST(a_listener_of_the_host_is_in_the_way),
 		HELD_TEST(who_was_not_let_in_is_not_welcome),

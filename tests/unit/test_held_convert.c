@@ -2,79 +2,6 @@
 /* Convert messages that come in a SYN and are judged before it is let in. */
 #include "held_rig.h"
 
-static void put_message(struct held_client *c, struct mg_convert_buf *b, const char *data)
-{
-	int len = mg_convert_end(b);
-
-	assert_true(len > 0);
-	memcpy(c->payload, b->data, (size_t)len);
-	memcpy(c->payload + len, data, strlen(data));
-	c->payload_bytes = (size_t)len + strlen(data);
-}
-
-static void asks(struct held_client *c, const char *server, const char *data)
-{
-	struct mg_convert_buf b;
-
-	held_client(c, CONVERTER, IPPROTO_MPTCP);
-	c->syn.kind = MG_HOLD_CONVERT;
-	rig_put_connect(&b, server);
-	put_message(c, &b, data);
-}
-
-static void let_in(struct rig *r, int n)
-{
-	held_wait(HELD_TAKE, n);
-	rig_sync(r);
-}
-
-/* All that the SYN brought, as the client sends it when the SYN's data was not taken. */
-static void says_it_again(const struct held_client *c)
-{
-	rig_say(c->fd, c->payload, c->payload_bytes);
-}
-
-static void finish(struct rig *r, struct held_client *c)
-{
-	rig_close(&c->fd);
-	rig_hear_end(r->server);
-	rig_close(&r->server);
-	rig_ends(r, MG_CLOSE_FINISHED, NO_ERROR);
-	assert_int_equal(kernel.held, 0);
-}
-
-static void relays(struct rig *r, const struct held_client *c)
-{
-	rig_say(c->fd, "up", 2);
-	rig_hear(r->server, "up");
-	rig_say(r->server, "down", 4);
-	rig_hear(c->fd, "down");
-	rig_sync(r);
-}
-
-static int stuck, filler[3];
-
-/* A server whose queue is full does not answer SYNs. */
-static void stuck_open(void)
-{
-	struct sockaddr_storage ss;
-	struct mg_ep ep = ep_of(STUCK);
-	socklen_t len = mg_ep_to_sockaddr(&ep, &ss);
-
-	stuck = rig_listen(STUCK, 0);
-	for (size_t i = 0; i < 3; i++) {
-		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		(void)connect(filler[i], (struct sockaddr *)&ss, len);
-	}
-}
-
-static void stuck_close(void)
-{
-	rig_close(&stuck);
-	for (size_t i = 0; i < 3; i++)
-		rig_close(&filler[i]);
-}
-
 /* ---- in RFC 8803's order --------------------------------------------------------------------- */
 
 static void the_server_first_then_the_client(void **state)
@@ -83,13 +10,13 @@ static void the_server_first_then_the_client(void **state)
 	struct mg_session_row *rows;
 	struct held_client c;
 
-	asks(&c, SERVER, "first");
+	held_asks(&c, SERVER, "first");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	assert_true(rig_state_is(r, MG_SESSION_ACCEPT));
 	held_arrive(&c);
-	says_it_again(&c);
+	held_says_it_again(&c);
 	rig_hear_connected(c.fd);
 	rig_hear(r->server, "first");
 	assert_int_equal(mg_proxy_sessions(&r->proxy, &rows), 1);
@@ -97,8 +24,8 @@ static void the_server_first_then_the_client(void **state)
 	assert_true(rows[0].mptcp);
 	assert_int_not_equal(held_last(HELD_TOKEN_ADD, NULL).isn, 0);
 	free(rows);
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 	assert_int_equal(r->last.requests, 1);
 	assert_int_equal(r->last.connected, 1);
 	assert_int_equal(r->last.bytes_up, 7);
@@ -115,17 +42,17 @@ static void the_message_comes_with_the_socket(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "first");
+	held_asks(&c, SERVER, "first");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	assert_int_equal(sendto(c.fd, c.payload, c.payload_bytes, MSG_FASTOPEN,
 				(struct sockaddr *)&to, sizeof(to)),
 			 c.payload_bytes);
 	rig_hear_connected(c.fd);
 	rig_hear(r->server, "first");
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 }
 
 /* Late, and a byte at a time. */
@@ -134,10 +61,10 @@ static void the_message_comes_in_pieces(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "first");
+	held_asks(&c, SERVER, "first");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
 	for (size_t i = 0; i < c.payload_bytes; i++) {
 		rig_say(c.fd, c.payload + i, 1);
@@ -147,8 +74,8 @@ static void the_message_comes_in_pieces(void **state)
 	}
 	rig_hear_connected(c.fd);
 	rig_hear(r->server, "first");
-	relays(r, &c);
-	finish(r, &c);
+	held_relays(r, &c);
+	held_finish(r, &c);
 }
 
 static void broken_off(struct rig *r, struct held_client *c, enum mg_close_reason reason)
@@ -168,10 +95,10 @@ static void another_message_than_the_one_judged(void **state)
 
 	for (int piece = 0; piece < 2; piece++) {
 		kernel.n = 0;
-		asks(&c, SERVER, "");
+		held_asks(&c, SERVER, "");
 		held_syn(r, &c);
 		r->server = rig_accept(r->listener);
-		let_in(r, 1);
+		held_let_in(r, 1);
 		held_arrive(&c);
 		if (piece) {
 			rig_say(c.fd, c.payload, 10);
@@ -179,7 +106,7 @@ static void another_message_than_the_one_judged(void **state)
 			rig_say(c.fd, "something else", 14);
 		} else {
 			c.payload[c.payload_bytes - 1] ^= 1;
-			says_it_again(&c);
+			held_says_it_again(&c);
 		}
 		rig_hear_reset(c.fd);
 		broken_off(r, &c, MG_CLOSE_NOT_CONVERT);
@@ -191,10 +118,10 @@ static void a_client_that_ends_in_its_message(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
 	rig_say(c.fd, c.payload, 5);
 	shutdown(c.fd, SHUT_WR);
@@ -207,10 +134,10 @@ static void a_client_that_breaks_in_its_message(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
 	rig_say(c.fd, c.payload, 5);
 	rig_sync(r);
@@ -223,10 +150,10 @@ static void a_client_that_is_silent(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
 	held_wait(HELD_RELEASE, 1);
 	rig_advance(r, 6);
@@ -239,25 +166,15 @@ static void a_client_that_does_not_come(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	rig_advance(r, 6);
 	broken_off(r, &c, MG_CLOSE_ACCEPT_TIMEOUT);
 }
 
 /* ---- errors ---------------------------------------------------------------------------------- */
-
-static void hears_error(struct rig *r, struct held_client *c, uint8_t code)
-{
-	held_arrive(c);
-	says_it_again(c);
-	rig_hear_error(c->fd, code, NULL);
-	rig_close(&c->fd);
-	rig_ends(r, MG_CLOSE_REFUSED, code);
-	assert_int_equal(kernel.held, 0);
-}
 
 static void errors_are_told_in_band(void **state)
 {
@@ -266,38 +183,38 @@ static void errors_are_told_in_band(void **state)
 	struct mg_convert_buf b;
 	struct held_client c;
 
-	asks(&c, "10.9.2.1:99", "first");
+	held_asks(&c, "10.9.2.1:99", "first");
 	held_syn(r, &c);
-	let_in(r, 1);
-	hears_error(r, &c, MG_CE_CONNECTION_RESET);
+	held_let_in(r, 1);
+	held_hears_error(r, &c, MG_CE_CONNECTION_RESET);
 
-	asks(&c, OWN ":80", "first");
+	held_asks(&c, OWN ":80", "first");
 	held_syn(r, &c);
-	let_in(r, 2);
-	hears_error(r, &c, MG_CE_NOT_AUTHORIZED);
+	held_let_in(r, 2);
+	held_hears_error(r, &c, MG_CE_NOT_AUTHORIZED);
 
 	draining.draining = true;
 	mg_proxy_set_policy(&r->proxy, &draining);
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
-	let_in(r, 3);
-	hears_error(r, &c, MG_CE_RESOURCE_EXCEEDED);
+	held_let_in(r, 3);
+	held_hears_error(r, &c, MG_CE_RESOURCE_EXCEEDED);
 	mg_proxy_set_policy(&r->proxy, &r->policy);
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	fault(CALL_connect, 0, 1, EHOSTUNREACH);
 	held_syn(r, &c);
-	let_in(r, 4);
-	hears_error(r, &c, MG_CE_DEST_UNREACHABLE);
+	held_let_in(r, 4);
+	held_hears_error(r, &c, MG_CE_DEST_UNREACHABLE);
 
 	held_client(&c, CONVERTER, IPPROTO_MPTCP);
 	c.syn.kind = MG_HOLD_CONVERT;
 	mg_convert_begin(&b);
 	mg_convert_put_ext_tcp_hdr(&b, (struct mg_span){ 0 });
-	put_message(&c, &b, "");
+	held_put_message(&c, &b, "");
 	held_syn(r, &c);
-	let_in(r, 5);
-	hears_error(r, &c, MG_CE_UNSUPPORTED_MESSAGE);
+	held_let_in(r, 5);
+	held_hears_error(r, &c, MG_CE_UNSUPPORTED_MESSAGE);
 	assert_int_equal(held_count(HELD_RESET) + held_count(HELD_UNREACHABLE), 0);
 	assert_int_equal(held_count(HELD_PASS), 0);
 }
@@ -308,9 +225,9 @@ static void an_error_waits_for_no_message(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, OWN ":80", "");
+	held_asks(&c, OWN ":80", "");
 	held_syn(r, &c);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
 	rig_hear_error(c.fd, MG_CE_NOT_AUTHORIZED, NULL);
 	rig_close(&c.fd);
@@ -328,11 +245,11 @@ static void info_is_answered(void **state)
 	c.syn.kind = MG_HOLD_CONVERT;
 	mg_convert_begin(&b);
 	mg_convert_put_info(&b);
-	put_message(&c, &b, "");
+	held_put_message(&c, &b, "");
 	held_syn(r, &c);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&c);
-	says_it_again(&c);
+	held_says_it_again(&c);
 	rig_hear_message(c.fd, &reply);
 	assert_true(reply.msg.supported_present);
 	rig_hear_end(c.fd);
@@ -346,17 +263,17 @@ static void too_many_requests(void **state)
 	struct held_client waiting[2], c;
 
 	r->config.converter.pending_per_client = 1;
-	stuck_open();
-	asks(&waiting[0], STUCK, "");
+	held_stuck_open();
+	held_asks(&waiting[0], STUCK, "");
 	held_syn(r, &waiting[0]);
-	asks(&waiting[1], SERVER, "");
+	held_asks(&waiting[1], SERVER, "");
 	held_syn(r, &waiting[1]);
 	/* The second is answered, the third is turned away. */
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	held_syn(r, &c);
 	held_wait(HELD_RESET, 1);
 	held_wait(HELD_RELEASE, 1);
-	let_in(r, 1);
+	held_let_in(r, 1);
 	held_arrive(&waiting[1]);
 	rig_hear_error(waiting[1].fd, MG_CE_RESOURCE_EXCEEDED, NULL);
 	rig_close(&waiting[1].fd);
@@ -366,115 +283,7 @@ static void too_many_requests(void **state)
 	assert_int_equal(held_count(HELD_PASS), 0);
 	rig_close(&c.fd);
 	rig_close(&waiting[0].fd);
-	stuck_close();
-}
-
-/* ---- no longer than hold_max_ms -------------------------------------------------------------- */
-
-static void held_long(struct rig *r, struct held_client *c)
-{
-	stuck_open();
-	asks(c, STUCK, "first");
-	held_syn(r, c);
-	rig_wait_state(r, MG_SESSION_CONNECT);
-	assert_int_equal(held_count(HELD_TAKE), 0);
-	rig_advance(r, 1);
-	let_in(r, 1);
-	assert_true(rig_state_is(r, MG_SESSION_CONNECT));
-}
-
-/* The queue's own connections are nobody's. */
-static bool is_from_us(struct rig *r)
-{
-	struct mg_ep peer, own;
-
-	assert_int_equal(mg_sock_peer(r->server, &peer), 0);
-	for (size_t i = 0; i < 3; i++) {
-		assert_int_equal(__real_mg_sock_local(filler[i], &own), 0);
-		if (mg_ep_equal(&own, &peer))
-			return false;
-	}
-	return true;
-}
-
-static void a_slow_server(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	held_long(r, &c);
-	held_arrive(&c);
-	says_it_again(&c);
-	held_wait(HELD_RELEASE, 1);
-	assert_true(rig_state_is(r, MG_SESSION_CONNECT));
-	/* There is room again, and the SYN is repeated. */
-	do {
-		rig_close(&r->server);
-		r->server = rig_accept(stuck);
-	} while (!is_from_us(r));
-	rig_hear_connected(c.fd);
-	rig_hear(r->server, "first");
-	relays(r, &c);
-	finish(r, &c);
-	stuck_close();
-}
-
-static void a_server_that_refuses_late(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	held_long(r, &c);
-	held_arrive(&c);
-	says_it_again(&c);
-	held_wait(HELD_RELEASE, 1);
-	stuck_close();
-	rig_hear_error(c.fd, MG_CE_CONNECTION_RESET, NULL);
-	rig_close(&c.fd);
-	rig_ends(r, MG_CLOSE_REFUSED, MG_CE_CONNECTION_RESET);
-}
-
-/* Let in and answered before it came in. */
-static void a_late_answer_waits_for_the_socket(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	held_long(r, &c);
-	stuck_close();
-	rig_wait_state(r, MG_SESSION_ACCEPT);
-	assert_int_equal(held_count(HELD_TAKE), 1);
-	hears_error(r, &c, MG_CE_CONNECTION_RESET);
-}
-
-static void a_client_that_breaks_while_we_connect(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	held_long(r, &c);
-	held_arrive(&c);
-	held_wait(HELD_RELEASE, 1);
-	rig_abort(&c.fd);
-	rig_ends(r, MG_CLOSE_CLIENT_GONE, NO_ERROR);
-	stuck_close();
-}
-
-static void no_listener_when_it_was_held_long_enough(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	kernel.take_err = -EIO;
-	stuck_open();
-	asks(&c, STUCK, "");
-	held_syn(r, &c);
-	rig_wait_state(r, MG_SESSION_CONNECT);
-	rig_advance(r, 1);
-	rig_ends(r, MG_CLOSE_PASSED, NO_ERROR);
-	assert_int_equal(held_count(HELD_PASS), 1);
-	rig_close(&c.fd);
-	stuck_close();
+	held_stuck_close();
 }
 
 /* ---- what passes ----------------------------------------------------------------------------- */
@@ -485,17 +294,17 @@ static void a_part_of_a_message_passes(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	c.payload_bytes -= 1;
 	held_syn(r, &c);
 	rig_ends(r, MG_CLOSE_PASSED, NO_ERROR);
 	rig_close(&c.fd);
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	c.payload_bytes = 0;
 	held_syn(r, &c);
 	rig_ends(r, MG_CLOSE_PASSED, NO_ERROR);
 	rig_close(&c.fd);
-	asks(&c, SERVER, "");
+	held_asks(&c, SERVER, "");
 	c.payload[2] ^= 1; /* not Convert */
 	held_syn(r, &c);
 	rig_ends(r, MG_CLOSE_PASSED, NO_ERROR);
@@ -509,15 +318,15 @@ static void a_client_without_mptcp(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	stuck_open();
-	asks(&c, STUCK, "");
+	held_stuck_open();
+	held_asks(&c, STUCK, "");
 	held_syn(r, &c);
 	rig_wait_state(r, MG_SESSION_CONNECT);
 	held_say(r, &c, MG_HELD_RETRY);
 	rig_ends(r, MG_CLOSE_GAVE_UP, NO_ERROR);
 	assert_int_equal(held_count(HELD_PASS), 1);
 	rig_close(&c.fd);
-	stuck_close();
+	held_stuck_close();
 }
 
 static void no_memory_for_the_answer(void **state)
@@ -525,7 +334,7 @@ static void no_memory_for_the_answer(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	asks(&c, OWN ":80", "");
+	held_asks(&c, OWN ":80", "");
 	fault(CALL_malloc, 1, 1, ENOMEM); /* after the frame */
 	held_syn(r, &c);
 	rig_ends(r, MG_CLOSE_OVERLOAD, MG_CE_NOT_AUTHORIZED);
@@ -558,11 +367,6 @@ int main(void)
 		TEST(an_error_waits_for_no_message),
 		TEST(info_is_answered),
 		TEST(too_many_requests),
-		TEST(a_slow_server),
-		TEST(a_server_that_refuses_late),
-		TEST(a_late_answer_waits_for_the_socket),
-		TEST(a_client_that_breaks_while_we_connect),
-		TEST(no_listener_when_it_was_held_long_enough),
 		TEST(a_part_of_a_message_passes),
 		TEST(a_client_without_mptcp),
 		TEST(no_memory_for_the_answer),

@@ -2,64 +2,9 @@
 /* How attempts at intercepted connections end before there is a session, and after calls failed. */
 #include "held_rig.h"
 
-static void ends(struct rig *r, enum mg_close_reason reason)
-{
-	rig_ends(r, reason, NO_ERROR);
-}
-
-static int stuck, filler[3];
-
-/* A server whose queue is full does not answer SYNs. */
-static void stuck_open(void)
-{
-	struct sockaddr_storage ss;
-	struct mg_ep ep = ep_of(STUCK);
-	socklen_t len = mg_ep_to_sockaddr(&ep, &ss);
-
-	stuck = rig_listen(STUCK, 0);
-	for (size_t i = 0; i < 3; i++) {
-		filler[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		(void)connect(filler[i], (struct sockaddr *)&ss, len);
-	}
-}
-
-static void stuck_close(void)
-{
-	rig_close(&stuck);
-	for (size_t i = 0; i < 3; i++)
-		rig_close(&filler[i]);
-}
-
 static void a_client(struct held_client *c)
 {
 	held_client(c, SERVER, IPPROTO_MPTCP);
-}
-
-static void relay_of(struct rig *r, struct held_client *c)
-{
-	int before = held_count(HELD_TAKE);
-
-	a_client(c);
-	held_syn(r, c);
-	r->server = rig_accept(r->listener);
-	held_wait(HELD_TAKE, before + 1);
-	held_arrive(c);
-	rig_say(c->fd, "up", 2);
-	rig_hear(r->server, "up");
-	rig_say(r->server, "down", 4);
-	rig_hear(c->fd, "down");
-	rig_sync(r);
-}
-
-static void works(struct rig *r)
-{
-	struct held_client c;
-
-	relay_of(r, &c);
-	rig_close(&c.fd);
-	rig_hear_end(r->server);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_FINISHED);
 }
 
 /* ---- what is let pass ------------------------------------------------------------------------ */
@@ -75,7 +20,7 @@ static void passes(struct rig *r, struct held_client *c)
 	struct held_event e;
 
 	held_syn(r, c);
-	ends(r, MG_CLOSE_PASSED);
+	held_ends(r, MG_CLOSE_PASSED);
 	assert_int_equal(held_count(HELD_PASS), before + 1);
 	e = held_last(HELD_PASS, NULL);
 	assert_int_equal(e.value, MG_PASSED_OVERLOAD);
@@ -107,7 +52,7 @@ static void what_is_not_for_us_passes(void **state)
 	passes(r, &c);
 	set_policy(r, &r->policy);
 	assert_int_equal(r->last.hold_passed, 5);
-	works(r);
+	held_works(r);
 }
 
 static void too_many_pass(void **state)
@@ -121,7 +66,7 @@ static void too_many_pass(void **state)
 	r->config.converter.max_sessions = 100;
 
 	r->config.converter.pending_per_client = 1;
-	stuck_open();
+	held_stuck_open();
 	held_client(&waiting, STUCK, IPPROTO_MPTCP);
 	held_syn(r, &waiting);
 	rig_wait_state(r, MG_SESSION_CONNECT);
@@ -132,9 +77,9 @@ static void too_many_pass(void **state)
 	assert_true(wait_until(rig_stats(r).active == 0));
 	rig_close(&c.fd);
 	rig_close(&waiting.fd);
-	stuck_close();
+	held_stuck_close();
 	r->last = rig_stats(r);
-	works(r);
+	held_works(r);
 }
 
 /* Denied destinations are the converter's: what passes by would have reached them anyway. */
@@ -145,7 +90,7 @@ static void the_operators_list_is_not_for_what_passes(void **state)
 
 	r->config.destinations.deny = &all;
 	r->config.destinations.n_deny = 1;
-	works(r);
+	held_works(r);
 }
 
 /* ---- the server says no ---------------------------------------------------------------------- */
@@ -154,7 +99,7 @@ static void refused(struct rig *r, enum held_call how, int value)
 {
 	int place, released;
 
-	ends(r, MG_CLOSE_DECLINED);
+	held_ends(r, MG_CLOSE_DECLINED);
 	assert_int_equal(held_last(how, &place).value, value);
 	held_last(HELD_RELEASE, &released);
 	assert_true(place < released);
@@ -225,7 +170,7 @@ static void a_shortage_of_ours_is_no_answer(void **state)
 			close(rig_accept(r->listener));
 	}
 	assert_int_equal(held_count(HELD_RESET) + held_count(HELD_UNREACHABLE), 0);
-	works(r);
+	held_works(r);
 }
 
 static void the_server_is_silent(void **state)
@@ -233,19 +178,19 @@ static void the_server_is_silent(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	stuck_open();
+	held_stuck_open();
 	held_client(&c, STUCK, IPPROTO_MPTCP);
 	held_syn(r, &c);
 	rig_wait_state(r, MG_SESSION_CONNECT);
 	rig_advance(r, 4);
 	assert_true(rig_state_is(r, MG_SESSION_CONNECT));
 	rig_advance(r, 2);
-	ends(r, MG_CLOSE_UNANSWERED);
+	held_ends(r, MG_CLOSE_UNANSWERED);
 	assert_int_equal(held_count(HELD_RESET) + held_count(HELD_UNREACHABLE), 0);
 	assert_int_equal(held_count(HELD_PASS), 0);
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	assert_int_equal(r->last.hold_timed_out, 1);
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 }
 
@@ -253,7 +198,7 @@ static void the_server_is_silent(void **state)
 
 static void connecting(struct rig *r, struct held_client *c)
 {
-	stuck_open();
+	held_stuck_open();
 	held_client(c, STUCK, IPPROTO_MPTCP);
 	held_syn(r, c);
 	rig_wait_state(r, MG_SESSION_CONNECT);
@@ -267,7 +212,7 @@ static void a_client_without_mptcp_passes(void **state)
 
 	connecting(r, &c);
 	held_say(r, &c, MG_HELD_RETRY);
-	ends(r, MG_CLOSE_GAVE_UP);
+	held_ends(r, MG_CLOSE_GAVE_UP);
 	assert_int_equal(held_last(HELD_PASS, &passed).value, MG_PASSED_GAVE_UP);
 	held_last(HELD_ABORT, &aborted);
 	assert_true(aborted < passed);
@@ -279,7 +224,7 @@ static void a_client_without_mptcp_passes(void **state)
 	kernel.held++;
 	held_say(r, &c, MG_HELD_RETRY);
 	held_wait(HELD_PASS, 2);
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 }
 
@@ -290,11 +235,11 @@ static void a_client_gives_up(void **state)
 
 	connecting(r, &c);
 	held_say(r, &c, MG_HELD_RESET);
-	ends(r, MG_CLOSE_GAVE_UP);
+	held_ends(r, MG_CLOSE_GAVE_UP);
 	assert_int_equal(held_count(HELD_PASS), 0);
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	held_say(r, &c, MG_HELD_RESET); /* of nothing */
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 }
 
@@ -315,7 +260,7 @@ static void a_client_gives_up_when_let_in(void **state)
 	held_say(r, &c, MG_HELD_RESET);
 	rig_hear_reset(r->server);
 	rig_close(&r->server);
-	ends(r, MG_CLOSE_GAVE_UP);
+	held_ends(r, MG_CLOSE_GAVE_UP);
 	/* It comes in all the same: nobody waits for it. */
 	held_arrive(&c);
 	rig_hear_reset(c.fd);
@@ -340,7 +285,7 @@ static void a_client_begins_anew(void **state)
 	held_say(r, &c, MG_HELD_RESET);
 	assert_true(wait_until(rig_stats(r).active == 0));
 	assert_int_equal(held_last(HELD_RELEASE, NULL).isn, 2000);
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 }
 
@@ -357,123 +302,9 @@ static void a_client_never_comes_in(void **state)
 	rig_advance(r, 6);
 	rig_hear_reset(r->server);
 	rig_close(&r->server);
-	ends(r, MG_CLOSE_ACCEPT_TIMEOUT);
+	held_ends(r, MG_CLOSE_ACCEPT_TIMEOUT);
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	rig_close(&c.fd);
-}
-
-/* ---- calls that fail ------------------------------------------------------------------------- */
-
-static void what_cannot_be_let_in_passes(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-	int aborted, passed;
-
-	kernel.take_err = -EIO;
-	a_client(&c);
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	rig_hear_reset(r->server);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_PASSED);
-	held_last(HELD_ABORT, &aborted);
-	held_last(HELD_PASS, &passed);
-	assert_true(aborted < passed);
-	rig_close(&c.fd);
-	kernel.take_err = 0;
-	works(r);
-}
-
-/* Nothing to remember it by: it goes on. */
-static void without_memory_it_passes(void **state)
-{
-	static const struct {
-		enum call call;
-		int skip;
-	} cases[] = { { CALL_malloc, 0 },   /* the frame */
-		      { CALL_calloc, 0 },   /* the session */
-		      { CALL_calloc, 1 } }; /* its client's pending requests */
-	struct rig *r = *state;
-	struct held_client c;
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		a_client(&c);
-		fault(cases[i].call, cases[i].skip, 1, ENOMEM);
-		held_syn(r, &c);
-		ends(r, MG_CLOSE_OVERLOAD);
-		all_happened();
-		assert_int_equal(held_last(HELD_PASS, NULL).value, MG_PASSED_OVERLOAD);
-		assert_int_equal(r->last.hold_passed, i + 1);
-		rig_close(&c.fd);
-	}
-	works(r);
-}
-
-/* No memory to say who asks: it asks, and nobody waits for it. */
-static void without_memory_for_the_probe(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	a_client(&c);
-	c.syn.mode = MG_MODE_HYBRID;
-	fault(CALL_calloc, 2, 1, ENOMEM); /* after the session and the pending request */
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_wait(HELD_TAKE, 1);
-	all_happened();
-	assert_int_equal(held_last(HELD_LEARN, NULL).value, false);
-	held_arrive(&c);
-	rig_wait_state(r, MG_SESSION_RELAY);
-	rig_close(&c.fd);
-	rig_hear_end(r->server);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_FINISHED);
-}
-
-static void what_cannot_be_watched_is_reset(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	a_client(&c);
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_wait(HELD_TAKE, 1);
-	rig_wait_state(r, MG_SESSION_ACCEPT);
-	fault(CALL_epoll_ctl, 0, 1, ENOMEM);
-	held_arrive(&c);
-	rig_hear_reset(c.fd);
-	rig_hear_reset(r->server);
-	rig_close(&c.fd);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_OVERLOAD);
-	all_happened();
-	assert_int_equal(held_count(HELD_RELEASE), 1);
-	assert_int_equal(held_count(HELD_PASS), 0);
-	works(r);
-}
-
-static void without_descriptors_the_server_is_left_too(void **state)
-{
-	struct rig *r = *state;
-	struct held_client c;
-
-	a_client(&c);
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_wait(HELD_TAKE, 1);
-	rig_wait_state(r, MG_SESSION_ACCEPT);
-	fault(CALL_accept4, 0, 1, EMFILE);
-	held_arrive(&c);
-	rig_hear_reset(c.fd);
-	rig_hear_reset(r->server);
-	rig_close(&c.fd);
-	rig_close(&r->server);
-	ends(r, MG_CLOSE_OVERLOAD);
-	all_happened();
-	works(r);
 }
 
 /* ---- the worker ------------------------------------------------------------------------------ */
@@ -488,7 +319,7 @@ static void a_stop_lets_everything_go(void **state)
 	held_syn(r, &let_in);
 	r->server = rig_accept(r->listener);
 	held_wait(HELD_TAKE, 1);
-	stuck_open();
+	held_stuck_open();
 	held_client(&c, STUCK, IPPROTO_MPTCP);
 	held_syn(r, &c);
 	assert_true(wait_until(rig_stats(r).active == 2));
@@ -499,7 +330,7 @@ static void a_stop_lets_everything_go(void **state)
 	assert_true(mg_ep_equal(&e.client, &c.syn.client));
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	rig_hear_reset(r->server);
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 	rig_close(&let_in.fd);
 }
@@ -527,7 +358,7 @@ static void many_at_once(void **state)
 	struct held_client c;
 
 	r->config.converter.pending_per_client = 2 * MANY;
-	stuck_open();
+	held_stuck_open();
 	held_client(&c, STUCK, IPPROTO_TCP);
 	r->config.intercept.source = MG_SOURCE_SHARED;
 	for (unsigned int i = 0; i < MANY; i++) {
@@ -541,7 +372,7 @@ static void many_at_once(void **state)
 	}
 	assert_true(wait_until(rig_stats(r).active == 0));
 	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], MANY);
-	stuck_close();
+	held_stuck_close();
 	rig_close(&c.fd);
 }
 
@@ -560,11 +391,6 @@ int main(void)
 		HELD_TEST(a_client_gives_up_when_let_in),
 		HELD_TEST(a_client_begins_anew),
 		HELD_TEST(a_client_never_comes_in),
-		HELD_TEST(what_cannot_be_let_in_passes),
-		HELD_TEST(without_memory_it_passes),
-		HELD_TEST(without_memory_for_the_probe),
-		HELD_TEST(what_cannot_be_watched_is_reset),
-		HELD_TEST(without_descriptors_the_server_is_left_too),
 		HELD_TEST(a_stop_lets_everything_go),
 		HELD_TEST(the_worker_gives_signs_of_life),
 		HELD_TEST(many_at_once),

@@ -54,6 +54,8 @@ static void drop(struct mg_servers *s, struct mg_probe **at)
 {
 	struct mg_probe *gone = *at;
 
+	if (!gone)
+		return;
 	*at = gone->next;
 	mg_list_remove(&gone->kept_node);
 	free(gone);
@@ -67,6 +69,7 @@ static void drop_kept(struct mg_servers *s, uint64_t until_ms)
 
 		if (p->until_ms > until_ms)
 			return;
+		mg_list_remove(&p->kept_node);
 		drop(s, find(s, &p->server));
 	}
 }

@@ -95,7 +95,7 @@ static void addresses_changed(struct mg_io *io, uint32_t events)
 	if (!mg_rtnl_watch_drain(io->fd))
 		return;
 	mg_dp_look(d->dp);
-	mg_endpoints_look(d->endpoints);
+	mg_subflows_look(d->subflows);
 	mg_daemon_apply(d);
 }
 
@@ -324,7 +324,7 @@ static int start_kernel_side(struct mg_daemon *d)
 	if (!err)
 		err = start_path_events(d);
 	if (!err && d->config->cpe.n_lan)
-		err = mg_endpoints_open(&d->endpoints, d->config);
+		err = mg_subflows_open(&d->subflows, d->config);
 	if (err)
 		return err;
 	mg_probe_sockets(&d->features);
@@ -398,7 +398,7 @@ void mg_daemon_stop(struct mg_daemon *d)
 	mg_dp_stop_holding(d->dp);
 	if (d->proxy_running)
 		mg_proxy_stop(&d->proxy);
-	mg_endpoints_close(d->endpoints);
+	mg_subflows_close(d->subflows);
 	mg_pm_close(d->pm);
 	mg_tokens_free(&d->tokens);
 	stop_rules(d);

@@ -11,7 +11,7 @@
 #include "proxy/proxy.h"
 #include "proxy/tokens.h"
 #include "sys/dp.h"
-#include "sys/endpoints.h"
+#include "sys/subflows.h"
 #include "sys/pm.h"
 #include "sys/probe.h"
 #include "sys/rtnl.h"
@@ -46,7 +46,7 @@ struct mg_daemon {
 	struct mg_control *control;
 	struct mg_pm *pm;
 	struct mg_tokens tokens;
-	struct mg_endpoints *endpoints; /* of a CPE's own connections; NULL without */
+	struct mg_subflows *subflows; /* of a CPE's own connections; NULL without */
 
 	struct mg_io signal_io, pm_io, dp_io, address_io;
 	struct mg_timer cookie_timer, drain_timer;

@@ -6,13 +6,13 @@
 #include <linux/mptcp.h>
 #include <string.h>
 
-void mg_endpoints_append(struct mg_endpoints *l, const struct mg_endpoint *one)
+void mg_pm_endpoints_append(struct mg_pm_endpoints *l, const struct mg_pm_endpoint *one)
 {
-	if (l->n < MG_ENDPOINTS_MAX)
+	if (l->n < MG_PM_ENDPOINTS_MAX)
 		l->at[l->n++] = *one;
 }
 
-void mg_endpoint_set_ip(struct in6_addr *ip, const struct nlattr *a)
+void mg_pm_endpoint_set_ip(struct in6_addr *ip, const struct nlattr *a)
 {
 	size_t len = mnl_attr_get_payload_len(a);
 
@@ -23,7 +23,7 @@ void mg_endpoint_set_ip(struct in6_addr *ip, const struct nlattr *a)
 	memcpy(ip->s6_addr + 16 - len, mnl_attr_get_payload(a), len);
 }
 
-static void set_attribute(struct mg_endpoint *one, const struct nlattr *a)
+static void set_attribute(struct mg_pm_endpoint *one, const struct nlattr *a)
 {
 	switch (mnl_attr_get_type(a)) {
 	case MPTCP_PM_ADDR_ATTR_ID:
@@ -40,7 +40,7 @@ static void set_attribute(struct mg_endpoint *one, const struct nlattr *a)
 		break;
 	case MPTCP_PM_ADDR_ATTR_ADDR4:
 	case MPTCP_PM_ADDR_ATTR_ADDR6:
-		mg_endpoint_set_ip(&one->ep.ip, a);
+		mg_pm_endpoint_set_ip(&one->ep.ip, a);
 		break;
 	default:
 		break;
@@ -49,7 +49,7 @@ static void set_attribute(struct mg_endpoint *one, const struct nlattr *a)
 
 static int one_endpoint(const struct nlmsghdr *nlh, void *data)
 {
-	struct mg_endpoint one = { 0 };
+	struct mg_pm_endpoint one = { 0 };
 	const struct nlattr *addr, *a;
 
 	mnl_attr_for_each(addr, nlh, sizeof(struct genlmsghdr))
@@ -57,18 +57,18 @@ static int one_endpoint(const struct nlmsghdr *nlh, void *data)
 		if (mnl_attr_get_type(addr) != MPTCP_PM_ATTR_ADDR)
 			continue;
 		mnl_attr_for_each_nested(a, addr) set_attribute(&one, a);
-		mg_endpoints_append(data, &one);
+		mg_pm_endpoints_append(data, &one);
 	}
 	return MNL_CB_OK;
 }
 
-int mg_endpoints_read(struct mg_genl *g, struct mg_endpoints *l)
+int mg_pm_endpoints_read(struct mg_genl *g, struct mg_pm_endpoints *l)
 {
 	return mg_genl_talk(g, mg_genl_request(g, MPTCP_PM_CMD_GET_ADDR, NLM_F_DUMP), one_endpoint,
 			    l);
 }
 
-int mg_endpoint_add(struct mg_genl *g, const struct mg_endpoint *one)
+int mg_pm_endpoint_add(struct mg_genl *g, const struct mg_pm_endpoint *one)
 {
 	struct nlmsghdr *nlh = mg_genl_request(g, MPTCP_PM_CMD_ADD_ADDR, NLM_F_ACK);
 	struct nlattr *addr = mnl_attr_nest_start(nlh, MPTCP_PM_ATTR_ADDR);
@@ -89,7 +89,7 @@ int mg_endpoint_add(struct mg_genl *g, const struct mg_endpoint *one)
 	return mg_genl_talk(g, nlh, NULL, NULL);
 }
 
-int mg_endpoint_del(struct mg_genl *g, uint8_t id)
+int mg_pm_endpoint_del(struct mg_genl *g, uint8_t id)
 {
 	struct nlmsghdr *nlh = mg_genl_request(g, MPTCP_PM_CMD_DEL_ADDR, NLM_F_ACK);
 	struct nlattr *addr = mnl_attr_nest_start(nlh, MPTCP_PM_ATTR_ADDR);

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "sys/endpoints.h"
+#include "sys/subflows.h"
 
 static struct mg_config_interface interfaces[] = {
 	{ .name = "wan0", .role = MG_ROLE_ACCESS },
@@ -20,7 +20,7 @@ static struct mg_config_interface interfaces[] = {
 	{ .name = "lan0", .role = MG_ROLE_CORE },
 };
 static struct mg_config config = { .interfaces = interfaces, .n_interfaces = 3 };
-static struct mg_endpoints *endpoints;
+static struct mg_subflows *subflows;
 
 static void run(const char *command)
 {
@@ -48,15 +48,15 @@ static const char *ip_says(const char *what)
 	return text;
 }
 
-static void open_endpoints(void)
+static void open_subflows(void)
 {
-	assert_int_equal(mg_endpoints_open(&endpoints, &config), 0);
+	assert_int_equal(mg_subflows_open(&subflows, &config), 0);
 }
 
-static void close_endpoints(void)
+static void close_subflows(void)
 {
-	mg_endpoints_close(endpoints);
-	endpoints = NULL;
+	mg_subflows_close(subflows);
+	subflows = NULL;
 }
 
 static int fresh(void **state)
@@ -73,8 +73,8 @@ static int fresh(void **state)
 static int leave(void **state)
 {
 	(void)state;
-	mg_endpoints_close(endpoints);
-	endpoints = NULL;
+	mg_subflows_close(subflows);
+	subflows = NULL;
 	return 0;
 }
 
@@ -86,10 +86,10 @@ static int leave(void **state)
 static void one_for_each_global_address(void **state)
 {
 	(void)state;
-	open_endpoints();
+	open_subflows();
 	assert_string_equal(ip_says("endpoint show"), ALL_THREE);
 	assert_string_equal(ip_says("limits show"), "add_addr_accepted 2 subflows 3");
-	close_endpoints();
+	close_subflows();
 	assert_string_equal(ip_says("endpoint show"), "");
 }
 
@@ -97,22 +97,22 @@ static void limits_are_never_lowered(void **state)
 {
 	(void)state;
 	run("ip mptcp limits set subflow 7 add_addr_accepted 5");
-	open_endpoints();
+	open_subflows();
 	assert_string_equal(ip_says("limits show"), "add_addr_accepted 5 subflows 7");
 }
 
 static void they_follow_the_addresses(void **state)
 {
 	(void)state;
-	open_endpoints();
+	open_subflows();
 	run("ip addr del 10.1.0.2/24 dev wan0; ip addr add 10.1.0.9/24 dev wan0;"
 	    "ip addr add 192.168.0.7/24 dev lan0");
-	mg_endpoints_look(endpoints);
+	mg_subflows_look(subflows);
 	assert_string_equal(ip_says("endpoint show"),
 			    "10.1.0.9 id ours subflow dev wan0,10.2.0.2 id ours subflow dev wan1,"
 			    "fd00:1::2 id ours subflow dev wan0");
 	run("ip addr del 10.2.0.2/24 dev wan1; ip addr add 10.2.0.2/24 dev wan0");
-	mg_endpoints_look(endpoints);
+	mg_subflows_look(subflows);
 	assert_string_equal(ip_says("endpoint show"),
 			    "10.1.0.9 id ours subflow dev wan0,10.2.0.2 id ours subflow dev wan0,"
 			    "fd00:1::2 id ours subflow dev wan0");
@@ -123,7 +123,7 @@ static void unfit_addresses_are_left_out(void **state)
 {
 	(void)state;
 	run("ip addr add fd00:1::3/64 dev wan0 nodad preferred_lft 0");
-	open_endpoints();
+	open_subflows();
 	assert_string_equal(ip_says("endpoint show"), ALL_THREE);
 }
 
@@ -132,12 +132,12 @@ static void the_operators_are_left_alone(void **state)
 	(void)state;
 	run("ip mptcp endpoint add 10.1.0.2 id 5 dev wan0 subflow backup;"
 	    "ip mptcp endpoint add 192.0.2.1 id 6 signal");
-	open_endpoints();
+	open_subflows();
 	assert_string_equal(ip_says("endpoint show"),
 			    "10.1.0.2 id 5 subflow backup dev wan0,"
 			    "10.2.0.2 id ours subflow dev wan1,192.0.2.1 id 6 signal,"
 			    "fd00:1::2 id ours subflow dev wan0");
-	close_endpoints();
+	close_subflows();
 	assert_string_equal(ip_says("endpoint show"),
 			    "10.1.0.2 id 5 subflow backup dev wan0,192.0.2.1 id 6 signal");
 }
@@ -146,15 +146,15 @@ static void the_operators_are_left_alone(void **state)
 static void leftovers_are_adopted(void **state)
 {
 	(void)state;
-	run("ip mptcp endpoint add 10.2.0.2 id 240 dev wan1 subflow;"
+	run("ip mptcp endpoint add 10.2.0.2 id 230 dev wan1 subflow;"
 	    "ip mptcp endpoint add 10.77.0.1 id 203 dev wan0 subflow;"
 	    "ip mptcp endpoint add 10.1.0.2 id 204 dev wan0 subflow backup");
-	open_endpoints();
+	open_subflows();
 	assert_string_equal(ip_says("endpoint show"),
 			    "10.1.0.2 id ours subflow dev wan0,10.2.0.2 id ours subflow dev wan1,"
 			    "fd00:1::2 id ours subflow dev wan0");
-	run("ip mptcp endpoint show | grep -q '^10.2.0.2 id 240 '");
-	close_endpoints();
+	run("ip mptcp endpoint show | grep -q '^10.2.0.2 id 230 '");
+	close_subflows();
 	assert_string_equal(ip_says("endpoint show"), "");
 }
 
@@ -165,13 +165,13 @@ static void too_many_addresses(void **state)
 
 	(void)state;
 	run("for i in 3 4 5 6 7 8 9 10; do ip addr add 10.1.0.$i/24 dev wan0; done");
-	open_endpoints();
+	open_subflows();
 	for (const char *c = ip_says("endpoint show"); c; c = strchr(c + 1, ','))
 		n++;
 	assert_int_equal(n, 8);
 	assert_string_equal(ip_says("limits show"), "add_addr_accepted 2 subflows 8");
-	mg_endpoints_look(endpoints);
-	close_endpoints();
+	mg_subflows_look(subflows);
+	close_subflows();
 	assert_string_equal(ip_says("endpoint show"), "");
 }
 
@@ -179,7 +179,7 @@ static void interfaces_that_are_not_there(void **state)
 {
 	(void)state;
 	strcpy(interfaces[0].name, "gone0");
-	open_endpoints();
+	open_subflows();
 	strcpy(interfaces[0].name, "wan0");
 	assert_string_equal(ip_says("endpoint show"), "10.2.0.2 id ours subflow dev wan1");
 }
@@ -206,5 +206,5 @@ int main(void)
 	run("ip link set lo up; ip link add wan0 type veth peer name wan1;"
 	    "ip link add lan0 type veth peer name lan1;"
 	    "for i in wan0 wan1 lan0; do ip link set $i up; done");
-	return cmocka_run_group_tests_name("endpoints", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("subflows", tests, NULL, NULL);
 }

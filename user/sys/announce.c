@@ -3,14 +3,13 @@
 
 #include <errno.h>
 #include <ifaddrs.h>
-#include <linux/genetlink.h>
 #include <linux/mptcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "sys/genl.h"
+#include "sys/endpoints.h"
 #include "sys/sock.h"
 #include "sys/sysctl.h"
 
@@ -58,62 +57,15 @@ static int find_port(struct mg_ep *ep)
 	return err;
 }
 
-static int add(struct mg_genl *g, const struct mg_ep *ep, uint8_t id)
-{
-	struct nlmsghdr *nlh = mg_genl_request(g, MPTCP_PM_CMD_ADD_ADDR, NLM_F_ACK);
-	struct nlattr *addr = mnl_attr_nest_start(nlh, MPTCP_PM_ATTR_ADDR);
-	bool v4 = mg_ip_is_v4(&ep->ip);
-
-	mnl_attr_put_u16(nlh, MPTCP_PM_ADDR_ATTR_FAMILY, v4 ? AF_INET : AF_INET6);
-	mnl_attr_put_u8(nlh, MPTCP_PM_ADDR_ATTR_ID, id);
-	if (v4)
-		mnl_attr_put(nlh, MPTCP_PM_ADDR_ATTR_ADDR4, 4, ep->ip.s6_addr + 12);
-	else
-		mnl_attr_put(nlh, MPTCP_PM_ADDR_ATTR_ADDR6, 16, &ep->ip);
-	mnl_attr_put_u16(nlh, MPTCP_PM_ADDR_ATTR_PORT, ntohs(ep->port));
-	mnl_attr_put_u32(nlh, MPTCP_PM_ADDR_ATTR_FLAGS, MPTCP_PM_ADDR_FLAG_SIGNAL);
-	mnl_attr_nest_end(nlh, addr);
-	return mg_genl_talk(g, nlh, NULL, NULL);
-}
-
-struct ids {
-	uint8_t at[UINT8_MAX];
-	size_t n;
-};
-
-static int one_endpoint(const struct nlmsghdr *nlh, void *data)
-{
-	const struct nlattr *addr, *a;
-	struct ids *ids = data;
-
-	mnl_attr_for_each(addr, nlh, sizeof(struct genlmsghdr))
-	{
-		if (mnl_attr_get_type(addr) != MPTCP_PM_ATTR_ADDR)
-			continue;
-		mnl_attr_for_each_nested(a, addr)
-		{
-			if (mnl_attr_get_type(a) == MPTCP_PM_ADDR_ATTR_ID &&
-			    mnl_attr_get_u8(a) >= MG_ANNOUNCE_ID && ids->n < UINT8_MAX)
-				ids->at[ids->n++] = mnl_attr_get_u8(a);
-		}
-	}
-	return MNL_CB_OK;
-}
-
 static void remove_ours(struct mg_genl *g)
 {
-	struct ids ids = { .n = 0 };
+	struct mg_pm_endpoints have = { .n = 0 };
 
-	if (mg_genl_talk(g, mg_genl_request(g, MPTCP_PM_CMD_GET_ADDR, NLM_F_DUMP), one_endpoint,
-			 &ids))
+	if (mg_pm_endpoints_read(g, &have))
 		return;
-	for (size_t i = 0; i < ids.n; i++) {
-		struct nlmsghdr *nlh = mg_genl_request(g, MPTCP_PM_CMD_DEL_ADDR, NLM_F_ACK);
-		struct nlattr *addr = mnl_attr_nest_start(nlh, MPTCP_PM_ATTR_ADDR);
-
-		mnl_attr_put_u8(nlh, MPTCP_PM_ADDR_ATTR_ID, ids.at[i]);
-		mnl_attr_nest_end(nlh, addr);
-		mg_genl_talk(g, nlh, NULL, NULL);
+	for (size_t i = 0; i < have.n; i++) {
+		if (have.at[i].id >= MG_ANNOUNCE_ID)
+			mg_pm_endpoint_del(g, have.at[i].id);
 	}
 }
 
@@ -143,17 +95,18 @@ int mg_announce_init(struct mg_announce *a, const struct mg_config *cfg)
 
 static int announce(const struct mg_announce *a, struct mg_genl *g, bool v4)
 {
+	struct mg_pm_endpoint one = { .id = v4 ? MG_ANNOUNCE_ID : MG_ANNOUNCE_ID + 1,
+				      .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
+	int err = find_address(a, v4, &one.ep);
 	char text[MG_EP_STRLEN];
-	struct mg_ep ep;
-	int err = find_address(a, v4, &ep);
 
 	if (!err)
-		err = find_port(&ep);
+		err = find_port(&one.ep);
 	if (!err)
-		err = add(g, &ep, v4 ? MG_ANNOUNCE_ID : MG_ANNOUNCE_ID + 1);
+		err = mg_pm_endpoint_add(g, &one);
 	if (!err)
 		mg_info("mptcp: announcing %s, where further subflows join",
-			mg_ep_format(text, &ep));
+			mg_ep_format(text, &one.ep));
 	return err;
 }
 

@@ -14,7 +14,7 @@
 
 #include "config/config.h"
 
-/* Endpoints with this id and up are ours, whoever left them; see sys/endpoints.h for others. */
+/* Endpoints with this id and up are ours, whoever left them; those before are of sys/subflows.h. */
 #define MG_ANNOUNCE_ID 240
 
 struct mg_announce {

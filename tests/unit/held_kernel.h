@@ -58,7 +58,8 @@ static struct {
 	int n;
 	int held;   /* SYNs held and not let go */
 	int tokens; /* registered */
-	int take_err;
+	int take_err, stand_in_err;
+	in_port_t stand_in; /* the listener for port 80, where the host has that one */
 
 } kernel = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -141,6 +142,18 @@ WRAP(void, mg_hold_listen_ip, struct in6_addr *ip, unsigned int worker, bool v4)
 	*ip = mapped;
 }
 
+WRAP(int, mg_hold_stand_in, struct mg_holder *h, unsigned int worker, bool v4, in_port_t port,
+     in_port_t real)
+{
+	(void)h, (void)worker;
+	assert_true(v4);
+	assert_int_equal(port, htons(80));
+	if (kernel.stand_in_err)
+		return kernel.stand_in_err;
+	kernel.stand_in = real;
+	return 0;
+}
+
 WRAP(int, mg_hold_take, struct mg_holder *h, const struct mg_frame *f, unsigned int worker)
 {
 	(void)h;
@@ -216,14 +229,24 @@ WRAP(void, mg_sock_abort, int fd)
 	__real_mg_sock_abort(fd);
 }
 
-/* What the worker's listener took was sent to the server. */
+static inline bool accepted_is(int fd)
+{
+	struct mg_ep peer;
+
+	return !mg_sock_peer(fd, &peer);
+}
+
+/* What the worker's listener took was sent to the server, and to its port. */
 int __real_mg_sock_local(int fd, struct mg_ep *ep);
 WRAP(int, mg_sock_local, int fd, struct mg_ep *ep)
 {
 	int err = __real_mg_sock_local(fd, ep);
 
-	if (!err && ep->ip.s6_addr[12] == 10 && ep->ip.s6_addr[13] == 9 && ep->ip.s6_addr[14] == 4)
-		ep->ip = ep->port == htons(5124) ? ep_of(CONVERTER).ip : ep_of(SERVER).ip;
+	if (err || ep->ip.s6_addr[12] != 10 || ep->ip.s6_addr[13] != 9 || ep->ip.s6_addr[14] != 4)
+		return err;
+	ep->ip = ep->port == htons(5124) ? ep_of(CONVERTER).ip : ep_of(SERVER).ip;
+	if (kernel.stand_in && ep->port == kernel.stand_in && accepted_is(fd))
+		ep->port = htons(80);
 	return err;
 }
 

@@ -93,7 +93,8 @@ static inline void held_syn(struct rig *r, const struct held_client *c)
 static inline void held_arrive_at(const struct held_client *c, unsigned int w)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET,
-				  .sin_port = c->syn.server.port,
+				  .sin_port =
+					  kernel.stand_in ? kernel.stand_in : c->syn.server.port,
 				  .sin_addr.s_addr = htonl(LISTEN_IP + w + 1) };
 
 	if (connect(c->fd, (struct sockaddr *)&to, sizeof(to)))
@@ -222,7 +223,8 @@ static inline int held_setup_workers(void **state, unsigned int workers)
 
 	memset(faults, 0, sizeof(faults));
 	pthread_mutex_lock(&kernel.lock);
-	kernel.n = kernel.held = kernel.tokens = kernel.take_err = 0;
+	kernel.n = kernel.held = kernel.tokens = kernel.take_err = kernel.stand_in_err = 0;
+	kernel.stand_in = 0;
 	for (int i = 0; i < 2; i++) {
 		kernel.ring[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		kernel.first[i] = kernel.last[i] = 0;

@@ -294,15 +294,43 @@ static void listeners_come_and_go(void **state)
 	assert_true(wait_until(ports(r) == 0));
 }
 
+/* On all addresses, as a web server of the host would */
+static int host_listens(struct rig *r)
+{
+	rig_close(&r->listener);
+	return rig_listen("0.0.0.0:80", 16);
+}
+
 static void a_listener_of_the_host_is_in_the_way(void **state)
 {
 	struct rig *r = *state;
 	struct held_client c;
-	int host;
+	int host = host_listens(r);
 
-	/* on all addresses, as a web server of the host would */
-	rig_close(&r->listener);
-	host = rig_listen("0.0.0.0:80", 16);
+	held_client(&c, SERVER, IPPROTO_MPTCP);
+	held_syn(r, &c);
+	r->server = rig_accept(host);
+	held_wait(HELD_TAKE, 1);
+	assert_int_not_equal(kernel.stand_in, 0);
+	held_arrive(&c);
+	rig_wait_state(r, MG_SESSION_RELAY);
+	held_relays(r, &c);
+	held_finish(r, &c);
+	/* It goes as listeners do, and is not looked for any more. */
+	rig_advance(r, 61);
+	assert_true(wait_until(ports(r) == 0));
+	assert_int_equal(kernel.stand_in, 0);
+	rig_close(&host);
+	r->listener = rig_listen(SERVER, 64);
+}
+
+static void nothing_stands_in_for_the_hosts_listener(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+	int host = host_listens(r);
+
+	kernel.stand_in_err = -ENOSPC;
 	for (int i = 1; i <= 2; i++) {
 		held_client(&c, SERVER, IPPROTO_MPTCP);
 		held_syn(r, &c);
@@ -348,6 +376,7 @@ int main(void)
 		HELD_TEST(known_servers_are_not_asked),
 		HELD_TEST(listeners_come_and_go),
 		HELD_TEST(a_listener_of_the_host_is_in_the_way),
+		HELD_TEST(nothing_stands_in_for_the_hosts_listener),
 		HELD_TEST(who_was_not_let_in_is_not_welcome),
 	};
 

@@ -40,7 +40,7 @@ static bool comes(int fd, const uint8_t *bytes, size_t offset, size_t len, int m
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
 	while (poll(&p, 1, ms) == 1) {
-		struct sockaddr_ll from;
+		struct sockaddr_ll from = { 0 };
 		socklen_t from_len = sizeof(from);
 		ssize_t n =
 			recvfrom(fd, frame, sizeof(frame), 0, (struct sockaddr *)&from, &from_len);

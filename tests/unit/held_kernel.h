@@ -29,7 +29,6 @@ enum held_call {
 	HELD_TOKEN_ADD,
 	HELD_TOKEN_DEL,
 	HELD_ABORT, /* of any socket */
-	HELD_BEAT,
 };
 
 struct held_event {
@@ -59,9 +58,11 @@ static struct {
 	int held;   /* SYNs held and not let go */
 	int tokens; /* registered */
 	int take_err, stand_in_err;
-	in_port_t stand_in; /* the listener for port 80, where the host has that one */
-
+	in_port_t stand_in; /* the listener for port 80, where that one is not to be had */
+	int announced;
 } kernel = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static _Atomic unsigned int held_beats;
 
 static inline void held_note(struct held_event e)
 {
@@ -128,8 +129,8 @@ WRAP(int, mg_hold_read, struct mg_holder *h, unsigned int worker,
 
 WRAP(void, mg_hold_beat, struct mg_holder *h, unsigned int worker)
 {
-	(void)h;
-	held_note((struct held_event){ .call = HELD_BEAT, .worker = worker });
+	(void)h, (void)worker;
+	atomic_fetch_add(&held_beats, 1);
 }
 
 WRAP(void, mg_hold_listen_ip, struct in6_addr *ip, unsigned int worker, bool v4)
@@ -140,6 +141,12 @@ WRAP(void, mg_hold_listen_ip, struct in6_addr *ip, unsigned int worker, bool v4)
 	assert_true(v4);
 	memcpy(&mapped.s6_addr[12], &at, 4);
 	*ip = mapped;
+}
+
+WRAP(void, mg_hold_announce, struct mg_holder *h)
+{
+	(void)h;
+	kernel.announced++;
 }
 
 WRAP(int, mg_hold_stand_in, struct mg_holder *h, unsigned int worker, bool v4, in_port_t port,

@@ -338,16 +338,25 @@ static void a_stop_lets_everything_go(void **state)
 static void the_worker_gives_signs_of_life(void **state)
 {
 	struct rig *r = *state;
-	int before;
+	struct held_client c;
+	unsigned int before;
 
-	assert_true(wait_until(held_count(HELD_BEAT) >= 1));
-	before = held_count(HELD_BEAT);
-	rig_advance(r, 49);
-	assert_int_equal(held_count(HELD_BEAT), before);
-	rig_advance(r, 2);
-	held_wait(HELD_BEAT, before + 1);
-	rig_advance(r, 50);
-	held_wait(HELD_BEAT, before + 2);
+	/* Left alone, by its timer: four times before it would be thought dead. */
+	r->config.intercept.stale_ms = 40;
+	rig_advance(r, 51);
+	before = atomic_load(&held_beats);
+	assert_true(wait_until(atomic_load(&held_beats) >= before + 5));
+	/* Busy, with each SYN. */
+	r->config.intercept.stale_ms = 4000000;
+	assert_true(wait_until((before = atomic_load(&held_beats),
+				nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL),
+				atomic_load(&held_beats) == before)));
+	held_client(&c, SERVER, IPPROTO_MPTCP);
+	c.syn.mode = MG_MODE_OFF;
+	held_syn(r, &c);
+	assert_true(atomic_load(&held_beats) > before);
+	held_ends(r, MG_CLOSE_PASSED);
+	rig_close(&c.fd);
 }
 
 /* More at once than the table began with: all are found again. */

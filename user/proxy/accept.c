@@ -14,7 +14,7 @@ enum mg_step mg_accept_start(struct mg_session *s)
 {
 	struct mg_worker *w = s->worker;
 	const struct mg_ep *to = mg_held_at(s);
-	int err = mg_ports_use(w, &s->port, mg_ip_is_v4(&to->ip), to->port);
+	int err = mg_ports_use(w, &s->port, mg_ip_is_v4(&to->ip), to->port, s->kind != MG_HOLD_CPE);
 
 	if (!err)
 		err = mg_hold_take(w->proxy->holder, s->frame, w->index);

@@ -203,6 +203,7 @@ static void record(void *ctx, const struct mg_held_syn *syn)
 	struct mg_worker *w = ctx;
 	struct mg_session *s = mg_held_find(w, &syn->client, &syn->server);
 
+	mg_held_beat(w); /* there may be many */
 	switch (syn->type) {
 	case MG_HELD_SYN:
 		if (s && s->isn == syn->isn)
@@ -257,11 +258,17 @@ static uint64_t beat_ms(const struct mg_worker *w)
 	return ms ? ms : 1;
 }
 
+void mg_held_beat(struct mg_worker *w)
+{
+	if (w->held.open)
+		mg_hold_beat(w->proxy->holder, w->index);
+}
+
 static void beat(struct mg_timer *t)
 {
 	struct mg_worker *w = mg_container_of(t, struct mg_worker, held.beat);
 
-	mg_hold_beat(w->proxy->holder, w->index);
+	mg_held_beat(w);
 	mg_held_read(w); /* to see it empty */
 	mg_timer_arm(&w->loop.timers, t, w->loop.now_ms + beat_ms(w));
 }

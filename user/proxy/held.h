@@ -33,6 +33,8 @@ int mg_held_open(struct mg_worker *w);
 void mg_held_close(struct mg_worker *w);
 /* Takes what is in the ring. */
 void mg_held_read(struct mg_worker *w);
+/* A sign of life, besides those that the timer gives: after each round of work. */
+void mg_held_beat(struct mg_worker *w);
 
 void mg_held_put(struct mg_session *s);
 void mg_held_drop(struct mg_session *s); /* harmless for who is not there */

@@ -16,7 +16,7 @@
 
 struct mg_port {
 	struct mg_listener listener; /* its ep has the port that is intercepted */
-	bool stands_in;		     /* the socket is on another one: the host has this */
+	bool stands_in;		     /* the socket is on another one */
 	struct mg_port *next;
 	struct mg_list idle_node;
 	unsigned int users;
@@ -99,7 +99,7 @@ static bool first_to_tell(struct mg_worker *w, in_port_t port)
 	return !(atomic_fetch_or(word, bit) & bit);
 }
 
-/* Where the host itself listens on the port, on all addresses. The fd or -errno. */
+/* On another port than the connections'. The fd or -errno. */
 static int listen_elsewhere(struct mg_worker *w, const struct mg_ep *ep, int queue)
 {
 	struct mg_ep other = { .ip = ep->ip };
@@ -110,25 +110,30 @@ static int listen_elsewhere(struct mg_worker *w, const struct mg_ep *ep, int que
 	if (!err)
 		err = mg_hold_stand_in(w->proxy->holder, w->index, mg_ip_is_v4(&ep->ip), ep->port,
 				       other.port);
-	if (err) {
-		if (fd >= 0)
-			close(fd);
-		return err;
-	}
-	if (first_to_tell(w, ep->port))
+	if (!err)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static void announce(struct mg_worker *w, in_port_t port)
+{
+	mg_hold_announce(w->proxy->holder);
+	if (first_to_tell(w, port))
 		mg_info("port %u: this host listens there itself; intercepted connections to it "
 			"come in on another port, and their further subflows where it is "
 			"announced",
-			ntohs(ep->port));
-	return fd;
+			ntohs(port));
 }
 
-static int listen_at(struct mg_worker *w, struct mg_port *p, const struct mg_ep *ep)
+static int listen_at(struct mg_worker *w, struct mg_port *p, const struct mg_ep *ep, bool joined)
 {
-	int queue = (int)w->policy->config->converter.fastopen_queue, fd, err;
+	int queue = (int)w->policy->config->converter.fastopen_queue, fd = -EADDRINUSE, err;
 	bool mptcp;
 
-	fd = mg_sock_listen_transparent(ep, queue, &mptcp);
+	if (joined)
+		fd = mg_sock_listen_transparent(ep, queue, &mptcp);
 	if (fd == -EADDRINUSE) {
 		fd = listen_elsewhere(w, ep, queue);
 		p->stands_in = fd >= 0;
@@ -145,7 +150,7 @@ static int listen_at(struct mg_worker *w, struct mg_port *p, const struct mg_ep 
 	return err;
 }
 
-static int make(struct mg_worker *w, struct mg_port **at, bool v4, in_port_t port)
+static int make(struct mg_worker *w, struct mg_port **at, bool v4, in_port_t port, bool joined)
 {
 	struct mg_port *p = calloc(1, sizeof(*p));
 	struct mg_ep ep = { .port = port };
@@ -154,7 +159,7 @@ static int make(struct mg_worker *w, struct mg_port **at, bool v4, in_port_t por
 	if (!p)
 		return -ENOMEM;
 	mg_hold_listen_ip(&ep.ip, w->index, v4);
-	err = listen_at(w, p, &ep);
+	err = listen_at(w, p, &ep, joined);
 	if (err) {
 		free(p);
 		return err;
@@ -173,15 +178,17 @@ static void complain(struct mg_worker *w, in_port_t port, int err)
 			ntohs(port), strerror(-err));
 }
 
-int mg_ports_use(struct mg_worker *w, struct mg_port **out, bool v4, in_port_t port)
+int mg_ports_use(struct mg_worker *w, struct mg_port **out, bool v4, in_port_t port, bool joined)
 {
 	struct mg_port **at = find(&w->ports, v4, port);
-	int err = *at ? 0 : make(w, at, v4, port);
+	int err = *at ? 0 : make(w, at, v4, port, joined);
 
 	if (err) {
 		complain(w, port, err);
 		return err;
 	}
+	if (joined && (*at)->stands_in)
+		announce(w, port);
 	*out = *at;
 	if ((*out)->users++ == 0 && !mg_list_empty(&(*out)->idle_node)) {
 		mg_list_remove(&(*out)->idle_node);

@@ -28,8 +28,12 @@ struct mg_ports {
 };
 
 void mg_ports_init(struct mg_ports *ports);
-/* The listener of this port is used by one more session; -errno after logging, once per port. */
-int mg_ports_use(struct mg_worker *w, struct mg_port **out, bool v4, in_port_t port);
+/*
+ * The listener of this port is used by one more session; -errno after logging, once per port. With
+ * `joined` the session may be MPTCP, and the socket has to be on the very port, for joins. Without,
+ * it is kept off it: programs of this host's own may want to listen there.
+ */
+int mg_ports_use(struct mg_worker *w, struct mg_port **out, bool v4, in_port_t port, bool joined);
 void mg_ports_done(struct mg_worker *w, struct mg_port *p);
 /* Frees what was closed, at the end of a round of events. */
 void mg_ports_reap(struct mg_ports *ports);

@@ -13,6 +13,7 @@ static bool after_round(void *ctx)
 	struct mg_worker *w = ctx;
 	struct mg_list turn;
 
+	mg_held_beat(w);
 	if (!mg_list_empty(&w->ready)) {
 		/* Sessions that ask for yet another turn go to a list of their own. */
 		turn = w->ready;

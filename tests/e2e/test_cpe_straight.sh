@@ -107,6 +107,17 @@ host 10.5.0.1:80 --timeout 2.4
 is "silence" "$(host_get 'd["connect_error"]')" EINPROGRESS
 is "not one packet" "$(capture_count host "src host 10.5.0.1")" 0
 
+# ---- ports that the CPE itself listens on, on all its addresses -------------------------------------
+spawn own nsx ue python3 "$TOOLS/server.py" --events "$T/own.events" 8000:banner:mine
+wait_until 10 grep -q listening "$T/own.events" || bail "the CPE's own server starts"
+host "$SV4:8000" text=x recv=1 shutwr recvall
+is "a port that the CPE has itself" "$(host_get 'd["rx"]["text"], d["end"]')" '["x", "fin"]'
+host 192.168.0.1:8000 recv=4 shutwr recvall
+is "the CPE's own server" "$(host_get 'd["rx"]["text"]')" mine
+is "plain TCP needs nothing announced" \
+	"$(endpoints) $(nsx ue sysctl -n net.mptcp.allow_join_initial_addr_port)" "$both 1"
+stop own TERM
+
 # ---- a link is cut ------------------------------------------------------------------------------
 topo_shape 0 40
 topo_shape 1 40

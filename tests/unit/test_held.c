@@ -139,6 +139,9 @@ static void a_cpe_speaks_mptcp_upstream(void **state)
 	held_syn(r, &c);
 	r->server = rig_accept(r->listener);
 	held_wait(HELD_TAKE, 1);
+	/* Nobody joins plain TCP, so that it leaves the port to the host's programs. */
+	assert_int_not_equal(kernel.stand_in, 0);
+	assert_int_equal(kernel.announced, 0);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
 	assert_int_equal(mg_proxy_sessions(&r->proxy, &rows), 1);
@@ -312,6 +315,7 @@ static void a_listener_of_the_host_is_in_the_way(void **state)
 	r->server = rig_accept(host);
 	held_wait(HELD_TAKE, 1);
 	assert_int_not_equal(kernel.stand_in, 0);
+	assert_int_equal(kernel.announced, 1);
 	held_arrive(&c);
 	rig_wait_state(r, MG_SESSION_RELAY);
 	held_relays(r, &c);

@@ -160,10 +160,12 @@ int mg_hold_stand_in(struct mg_holder *h, unsigned int worker, bool v4, in_port_
 
 	if (!real)
 		return bpf_map_delete_elem(h->maps.listen_ports, &key) ? -errno : 0;
-	if (bpf_map_update_elem(h->maps.listen_ports, &key, &value, BPF_ANY))
-		return -errno;
+	return bpf_map_update_elem(h->maps.listen_ports, &key, &value, BPF_ANY) ? -errno : 0;
+}
+
+void mg_hold_announce(struct mg_holder *h)
+{
 	mg_announce_on(&h->announce);
-	return 0;
 }
 
 struct mg_frame *mg_frame_copy(const struct mg_frame *f)

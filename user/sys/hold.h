@@ -51,12 +51,14 @@ uint64_t mg_hold_beat_age_ms(const struct mg_holder *h, unsigned int worker);
 void mg_hold_listen_ip(struct in6_addr *ip, unsigned int worker, bool v4);
 
 /*
- * This host listens on `port` itself, and the worker's listener for it is on port `real` therefore
- * (0: no longer). From the first such port on, further subflows of all new sessions join elsewhere:
- * sys/announce.h. 0 or -errno.
+ * The worker's listener for `port` is on port `real` (0: no longer), as this host listens on `port`
+ * itself, or may want to. 0 or -errno.
  */
 int mg_hold_stand_in(struct mg_holder *h, unsigned int worker, bool v4, in_port_t port,
 		     in_port_t real);
+/* MPTCP sessions come in at such a listener, where nobody can join them: from now on further
+ * subflows of all new sessions join elsewhere (sys/announce.h). Harmless when done already. */
+void mg_hold_announce(struct mg_holder *h);
 
 /* A frame of one's own; free() it. NULL without memory. */
 struct mg_frame *mg_frame_copy(const struct mg_frame *f);

@@ -220,10 +220,20 @@ static void a_client_without_mptcp_passes(void **state)
 	assert_int_equal(r->last.hold_gave_up, 1);
 	assert_int_equal(r->last.hold_passed, 0);
 
+	/* A new attempt, without MPTCP from the start: it is the one that is held now. */
+	rig_close(&c.fd);
+	held_client(&c, STUCK, IPPROTO_MPTCP);
+	held_syn(r, &c);
+	rig_wait_state(r, MG_SESSION_CONNECT);
+	c.syn.isn = 3000;
+	held_say(r, &c, MG_HELD_RETRY);
+	held_ends(r, MG_CLOSE_GAVE_UP);
+	assert_int_equal(held_last(HELD_PASS, NULL).isn, 3000);
+
 	/* That came while the session ended: it goes on, too. */
 	kernel.held++;
 	held_say(r, &c, MG_HELD_RETRY);
-	held_wait(HELD_PASS, 2);
+	held_wait(HELD_PASS, 3);
 	held_stuck_close();
 	rig_close(&c.fd);
 }

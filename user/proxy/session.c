@@ -432,8 +432,10 @@ void mg_session_give_up(struct mg_session *s, const struct mg_held_syn *how)
 {
 	if (how->type == MG_HELD_RETRY) {
 		/* What was let in is answered already, and with plain TCP if need be. */
-		if (s->taken)
+		if (s->taken && how->isn == s->isn)
 			return;
+		/* Another attempt, perhaps: that is the one the kernel holds now. */
+		s->isn = how->isn;
 		hand_back(s, MG_PASSED_GAVE_UP, how->frame);
 	}
 	s->worker->stats.hold_gave_up++;

@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,7 +19,8 @@
 #include "sys/claim.h"
 #include "sys/dp.h"
 
-#define NS_PER_SEC 1000000000ULL
+#define NS_PER_SEC    1000000000ULL
+#define BEACON_FD_MAX 65535 /* a table of descriptors is as long as the highest of them */
 
 bool mg_holder_is_needed(const struct mg_config *cfg)
 {
@@ -123,6 +126,25 @@ static int make_rings(struct mg_holder *h, unsigned int n)
 	return err;
 }
 
+/*
+ * Of a dead process the kernel closes the highest descriptor first (task work is last in, first
+ * out). Sessions and programs take their time, in which SYNs would still be held for it.
+ */
+static void raise_beacon(struct mg_holder *h)
+{
+	struct rlimit most;
+	int high;
+
+	if (getrlimit(RLIMIT_NOFILE, &most) || !most.rlim_cur)
+		return;
+	high = fcntl(h->beacon, F_DUPFD_CLOEXEC,
+		     most.rlim_cur > BEACON_FD_MAX ? BEACON_FD_MAX : (int)most.rlim_cur - 1);
+	if (high < 0)
+		return;
+	close(h->beacon);
+	h->beacon = high;
+}
+
 /* TC takes its loss for the daemon's. */
 static int light_beacon(struct mg_holder *h)
 {
@@ -134,6 +156,7 @@ static int light_beacon(struct mg_holder *h)
 	    getsockname(h->beacon, (struct sockaddr *)&at, &len))
 		return -errno;
 	h->beacon_port = ntohs(at.sin_port);
+	raise_beacon(h);
 	return 0;
 }
 

@@ -110,14 +110,21 @@ static bool is_ours(__u32 prog_id)
 	return ours;
 }
 
+/* Of a daemon that was killed */
+static bool has_stale(const struct bpf_tc_hook *hook)
+{
+	struct bpf_tc_opts opts = opts_of();
+
+	return !bpf_tc_query(hook, &opts) && is_ours(opts.prog_id);
+}
+
 void mg_tc_remove_stale(unsigned int ifindex)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex);
 	struct bpf_tc_opts opts = opts_of();
 
-	if (bpf_tc_query(&hook, &opts) || !is_ours(opts.prog_id))
+	if (!has_stale(&hook))
 		return;
-	opts = opts_of();
 	if (!bpf_tc_detach(&hook, &opts))
 		remove_idle_clsact(ifindex);
 }
@@ -129,9 +136,10 @@ int mg_tc_attach(struct mg_tc *t, const char *interface, unsigned int ifindex, i
 	int err;
 
 	*t = (struct mg_tc){ 0 };
-	mg_tc_remove_stale(ifindex);
 	err = bpf_tc_hook_create(&hook);
 	if (!err || err == -EEXIST) {
+		/* In one step: a SYN that passes in between is forgotten, its repetition held. */
+		opts.flags = has_stale(&hook) ? BPF_TC_F_REPLACE : 0;
 		opts.prog_fd = prog_fd;
 		err = bpf_tc_attach(&hook, &opts);
 	}

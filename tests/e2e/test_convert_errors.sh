@@ -94,6 +94,7 @@ wait_until 5 ctl_is sessions 'sum(s["state"] == "connect" for s in d)' 2
 to "too many pending" 64 07 "$SV4:8000"
 stop one
 stop two
+ok "both are gone" wait_until 5 n_sessions_is 0
 
 for code in "${!count[@]}"; do
 	is "counted as ${label[$code]}" \

@@ -7,11 +7,13 @@ Each side has its own network of the same shape, all of them up the whole time, 
 import json
 import statistics
 
-from net import FIRST_SERVER, SERVER, BenchError, Net, Watch, cpu_seconds, machine_seconds
+from net import FIRST_SERVER, SERVER, BenchError, Net, Watch, cpu_seconds, machine_seconds, settle
 from proxies import CAPABLE, CONVERTER, PLAIN, PROXY, SINK, SOURCE, Mpgated, OnPath
 
 INTERCEPT = ("intercept:\n  mode: hybrid\n  ports: any\n  held_per_subscriber: 4096\n"
              "  learn_ttl_s: 3600\n")
+# Servers, where one alone would use up the client's ports
+SPREAD = "64"
 # arm: what `added` is measured against, side, server's port, more words for the client
 FIRST_BYTE = (
     ("routed", None, "routed", PLAIN, ()),
@@ -31,7 +33,7 @@ class Sides:
 
     def __init__(self, opts, tool, build, work, xdp, delay_ms, wanted):
         self.tool, self.opts, self.delay_ms = tool, opts, delay_ms
-        self.nets, self.proxies = {}, {}
+        self.nets, self.proxies, self.unsettled = {}, {}, 0
         self.starters = {
             "routed": lambda net: None,
             "mpgated": lambda net: Mpgated(net, build, work, xdp, more=INTERCEPT),
@@ -62,6 +64,9 @@ class Sides:
 
     def facts(self):
         return {name: p.facts() for name, p in self.proxies.items() if p}
+
+    def settle(self):
+        self.unsettled += not settle(self.opts.patience)
 
     def load(self, side, port, count, at_once, *words):
         """A load program's run: its report and what the kernels counted."""
@@ -145,6 +150,7 @@ def rounds_of(sides, arms, at_once, run_arm):
         if "mpgated" in sides.proxies:
             sides.proxies["mpgated"].ask("servers", "forget", "all")
         for arm in arms:
+            sides.settle()
             row = run_arm(arm, at_once)
             if nth:
                 rows[arm[0]].append(row)
@@ -200,7 +206,7 @@ def converter(sides, say, refuse):
 def rate_round(sides, side, say, refuse):
     opts, proxy = sides.opts, sides.proxies[side]
     machine, own = machine_seconds(), cpu_seconds(proxy.pid) if proxy else 0
-    report = sides.load(side, PLAIN, opts.connections, opts.at_once)
+    report = sides.load(side, PLAIN, opts.connections, opts.at_once, "--spread", SPREAD)
     own = cpu_seconds(proxy.pid) - own if proxy else 0
     busy, softirq = (b - a for a, b in zip(machine, machine_seconds()))
     each = 1e3 / report["count"]
@@ -237,6 +243,7 @@ def in_turns(sides, names, run_side):
     rows = {s: [] for s in names}
     for nth in range(sides.opts.rounds + 1):  # the first is not counted
         for side, got in rows.items():
+            sides.settle()
             row = run_side(side)
             if nth:
                 got.append(row)
@@ -251,18 +258,22 @@ def transparent(sides, say, refuse):
             **medians(rows, ("per_s", "cpu_ms_each", "machine_ms_each", "softirq_ms_each"))}
 
 
-def bulk_round(sides, side, direction, say, refuse):
-    net, proxy, size = sides.nets[side], sides.proxies[side], sides.opts.bytes
+def bulk_round(sides, arm, direction, say, refuse):
+    """`first`: mpgated's first connection to a server, which goes on with a probe that found TCP."""
+    side, size = "mpgated" if arm == "first" else arm, sides.opts.bytes
+    net, proxy = sides.nets[side], sides.proxies[side]
+    if arm == "first":
+        proxy.ask("servers", "forget", "all")
     verb, port = ("get", SOURCE) if direction == "down" else ("put", SINK)
     watch, cpu = Watch(net), cpu_seconds(proxy.pid)
     report = json.loads(net.do("ue", sides.tool("flow"), verb, "%s:%d" % (SERVER, port),
                                str(size), timeout=300))
     row = {"gbit_s": size * 8 / 1e9 / report["seconds"], "counters": watch.told(),
            "cpu_s_per_gb": (cpu_seconds(proxy.pid) - cpu) * 1e9 / size}
-    say("  %-4s %-8s %6.2f Gbit/s  %6.3f CPU-s/GB  %d subflows  %s", direction, side,
+    say("  %-4s %-8s %6.2f Gbit/s  %6.3f CPU-s/GB  %d subflows  %s", direction, arm,
         row["gbit_s"], row["cpu_s_per_gb"], report["subflows"], row["counters"])
     if not report["mptcp"] or report["subflows"] < 2:
-        refuse("bulk %s %s" % (direction, side), "no MPTCP with two subflows")
+        refuse("bulk %s %s" % (direction, arm), "no MPTCP with two subflows")
         return None
     return row
 
@@ -270,8 +281,8 @@ def bulk_round(sides, side, direction, say, refuse):
 def bulk(sides, say, refuse):
     out = {"bytes": sides.opts.bytes}
     for direction in ("down", "up"):
-        rows = in_turns(sides, ("mpgated", "haproxy"),
-                        lambda side, d=direction: bulk_round(sides, side, d, say, refuse))
+        rows = in_turns(sides, ("first", "mpgated", "haproxy"),
+                        lambda arm, d=direction: bulk_round(sides, arm, d, say, refuse))
         out[direction] = medians(rows, ("gbit_s", "cpu_s_per_gb"))
     return out
 
@@ -298,7 +309,9 @@ def measure(opts, tool, build, work, wanted, say, refuse):
             out.setdefault("on_path_proxies", {}).update(sides.facts())
             for name in parts:
                 say("%s (xdp %s)", name, xdp or opts.xdp)
+                sides.unsettled = 0
                 out[name] = PARTS[name][0](sides, say, refuse)
+                out[name]["runs_on_a_busy_machine"] = sides.unsettled
         except BenchError as e:
             refuse("on the path", str(e))
         finally:

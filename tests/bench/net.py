@@ -164,6 +164,17 @@ def machine_seconds():
     return (user + nice + system + irq + softirq) / tick, softirq / tick
 
 
+def settle(patience_s):
+    """Waits until nobody else needs the processors; False if they did for all that time."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        before = machine_seconds()[0]
+        time.sleep(0.2)
+        if machine_seconds()[0] - before < 0.2 * 0.1 * os.cpu_count():
+            return True
+    return not patience_s
+
+
 def cpu_seconds(pid):
     """User and system time of a process, all its threads, dead ones too."""
     with open("/proc/%d/stat" % pid) as f:

@@ -44,10 +44,11 @@ for host in "$SV4" "$SV6"; do
 	# A caller that was connected when the daemon died hears of it; the others see nothing but a pause.
 	is "$host: whoever calls after the death gets through" \
 		"$(calls "[x for x in c if x['at'] > $killed and x['end'] != 'good']")" "[]"
-	between "$host: the first call after it, from its death to its answer (ms)" \
-		"$(calls "min(x['at'] + x['ms'] for x in c if x['at'] > $killed) - $killed")" 0 $((1000 * slow))
-	between "$host: the longest call since (ms)" \
-		"$(calls "max(x['ms'] for x in c if x['at'] >= $killed - 1000)")" 0 $((1300 * slow))
+	between "$host: calls that began after it take (ms)" \
+		"$(calls "max(x['ms'] for x in c if x['at'] > $killed)")" 0 $((1000 * slow))
+	# A SYN that was held at that moment is lost, and Linux repeats it after 1 s.
+	between "$host: those under way took (ms)" \
+		"$(calls "max(x['ms'] for x in c if x['at'] >= $killed - 1000)")" 0 $((1600 * slow))
 	between "$host: calls the death cut" \
 		"$(calls "sum(x['end'] != 'good' for x in c)")" 0 4
 

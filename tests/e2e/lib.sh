@@ -210,6 +210,8 @@ write_config() {
 	local pair
 	local -A c=([node]=px1 [runtime_dir]=$RUN [bpffs]=$BPFFS [workers]=2 [drain_timeout_s]=10
 		[converter.listen]="[ \"$V4\", \"$V6\" ]" [px0.xdp]=auto)
+	# A daemon that other tests leave no time to must not be taken for a dead one.
+	[[ " $*" != *" intercept."* && " $*" != *" cpe."* ]] || c[intercept.stale_ms]=3000
 	for pair in "$@"; do c[${pair%%=*}]=${pair#*=}; done
 	{
 		section "" c

@@ -78,6 +78,22 @@ is "no probe is needed for it" "$(conv_get 'd["mptcp"]') $(ctl_get counters 'd["
 	"true true"
 stop mpgated
 
+# ---- one that hangs is as good as dead, for as long as it does ----
+start_mpgated intercept.mode=take-over intercept.stale_ms=200
+direct "$SV4:8000" text=x shutwr recvall
+is "it lives: taken over" "$(conv_get 'd["mptcp"], d["rx"]["text"]')" '[true, "x"]'
+kill -STOP "${PID[mpgated]}"
+hangs() {
+	direct "$SV4:8000" --timeout 5 text=x shutwr recvall
+	[ "$(conv_get 'd["mptcp"], d["rx"]["text"]')" = "[$1, \"x\"]" ]
+}
+begin=$(now_ms)
+ok "it hangs: callers get through, directly" wait_until 5 hangs false
+between "it hangs: after (ms)" $(($(now_ms) - begin)) 0 $((1700 * slow))
+kill -CONT "${PID[mpgated]}"
+ok "it goes on: taken over again" wait_until 5 hangs true
+stop mpgated
+
 # ---- closed ----
 start_mpgated intercept.mode=take-over intercept.on_failure=closed
 direct "$SV4:8000" text=x shutwr recvall

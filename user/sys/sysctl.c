@@ -17,14 +17,19 @@ static const struct {
 	long value;
 	long unfit;    /* if not 0, only this value has to go */
 	bool optional; /* not in every kernel that can run mpgate */
+	bool more;     /* more than `value` is as well, and less still works */
 	const char *why;
 } needed[] = {
-	{ "net/ipv4/tcp_fastopen", 0x2, 0, 0, false, "to take Convert messages in the SYN" },
+	{ "net/ipv4/tcp_fastopen", 0x2, 0, 0, false, false, "to take Convert messages in the SYN" },
 	/* 2 answers every SYN with a cookie, and forgets what it brought. */
-	{ "net/ipv4/tcp_syncookies", 0, 1, 2, true, "to take Convert messages in the SYN" },
-	{ "net/mptcp/enabled", 0, 1, 0, true, "to speak MPTCP" },
-	{ "net/mptcp/allow_join_initial_addr_port", 0, 1, 0, true,
+	{ "net/ipv4/tcp_syncookies", 0, 1, 2, true, false, "to take Convert messages in the SYN" },
+	{ "net/mptcp/enabled", 0, 1, 0, true, false, "to speak MPTCP" },
+	{ "net/mptcp/allow_join_initial_addr_port", 0, 1, 0, true, false,
 	  "to let further subflows join at the converter's address" },
+	/* A longer queue is answered with cookies, which keep neither MPTCP nor what a SYN brought.
+	 */
+	{ "net/core/somaxconn", 0, 65535, 0, true, true,
+	  "to keep MPTCP when many connections come in at once" },
 };
 
 static int open_setting(const char *path, int flags)
@@ -90,7 +95,7 @@ int mg_sysctl_prepare(void)
 			continue;
 		if (now < 0)
 			want = needed[i].bits ? needed[i].bits : needed[i].value;
-		if (now == want)
+		if (now == want || (needed[i].more && now > want))
 			continue;
 		set = mg_sysctl_write(needed[i].path, want);
 		dotted(name, needed[i].path);
@@ -99,10 +104,12 @@ int mg_sysctl_prepare(void)
 				needed[i].why);
 			continue;
 		}
-		mg_error("sysctl: %s is %ld and may not be changed from here (%s); %s run: "
-			 "sysctl -w %s=%ld",
-			 name, now, strerror(-set), needed[i].why, name, want);
-		err = -EPERM;
+		mg_log(needed[i].more ? MG_LOG_WARNING : MG_LOG_ERROR,
+		       "sysctl: %s is %ld and may not be changed from here (%s); %s run: "
+		       "sysctl -w %s=%ld",
+		       name, now, strerror(-set), needed[i].why, name, want);
+		if (!needed[i].more)
+			err = -EPERM;
 	}
 	return err;
 }

@@ -44,6 +44,35 @@ static void test_no_beat(void **state)
 	assert_int_equal(c.unattended, 2);
 }
 
+/* A daemon that comes to itself leaves alone what went past it meanwhile. */
+static void test_what_passed_is_over(void **state)
+{
+	struct mg_config *cfg = rig_config();
+	struct frame f = rig_syn4(), g = rig_syn4();
+	uint8_t frame[FRAME_MAX], other[FRAME_MAX];
+	size_t len, other_len;
+	struct told t;
+
+	(void)state;
+	g.sport = 43001;
+	t = rig_held(&f, false, frame, &len);
+	other_len = far_build(other, &g, false);
+	rig_send(other, other_len);
+	far_nothing_at(ue1);
+	cfg->intercept.stale_ms = 1;
+	assert_int_equal(mg_dp_set_intercept(rig_dp, cfg), 0);
+	usleep(20000);
+	/* their repetitions */
+	rig_send(frame, len);
+	rig_is_forwarded(frame, len);
+	rig_send(other, other_len);
+	rig_is_forwarded(other, other_len);
+	assert_int_equal(mg_hold_take(rig_holder, t.frame, 0), -ESTALE);
+	assert_int_equal(rig_told(QUIET_MS).n, 0);
+	far_nothing_at(ue0);
+	free(t.frame);
+}
+
 static void test_reload(void **state)
 {
 	static uint16_t eighty[] = { 80 };
@@ -246,6 +275,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_no_beat, rig_open, rig_close),
+		cmocka_unit_test_setup_teardown(test_what_passed_is_over, rig_open, rig_close),
 		cmocka_unit_test_setup_teardown(test_reload, rig_open, rig_close),
 		cmocka_unit_test_setup_teardown(test_limit, rig_open, rig_close),
 		cmocka_unit_test_setup_teardown(test_unread_passes_at_the_end, rig_open, rig_close),

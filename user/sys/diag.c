@@ -70,7 +70,7 @@ int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer)
 		      ? -errno
 		      : ask(nl, SOCK_DIAG_BY_FAMILY, 0, &req, &msg);
 	if (!err && msg.idiag_state != TCP_TIME_WAIT)
-		err = -ENOENT;
+		err = -EBUSY;
 	if (!err) {
 		/* By its cookie: this socket, and no other that came since. */
 		req.id = msg.id;

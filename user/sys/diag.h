@@ -10,8 +10,9 @@
 /*
  * Ends the TIME_WAIT of the TCP connection local -> peer of this network namespace. The peer has
  * begun a new one from the same port, which it may (RFC 9293 section 3.6.1); TC's own ways in do
- * not know of that. 0, -ENOENT if there is none in TIME_WAIT, or -errno: kernels without
- * SOCK_DESTROY, or without it for TIME_WAIT, say -EOPNOTSUPP. Needs CAP_NET_ADMIN.
+ * not know of that. 0, -ENOENT if there is none, -EBUSY if it is in another
+ * state, or -errno: kernels without SOCK_DESTROY, or without it for TIME_WAIT, say -EOPNOTSUPP.
+ * Needs CAP_NET_ADMIN.
  */
 int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer);
 

@@ -51,6 +51,7 @@ static int frame_of(struct mg_frame *f, const struct mg_held *rec, size_t len)
 		.tcp_offset = rec->tcp_offset,
 		.payload_offset = rec->payload_offset,
 		.bytes = rec->frame_bytes,
+		.time_wait = rec->time_wait,
 	};
 	memcpy(f->data, rec + 1, rec->frame_bytes);
 	if (mg_segment_at(&s, f->data, f->bytes, f->ip_offset, f->tcp_offset, f->payload_offset))
@@ -68,6 +69,17 @@ static void drop(struct mg_hold_ring *r, const struct mg_held *rec)
 		release(r->holder, &what);
 }
 
+/*
+ * What the kernel gave up on while we gave no sign of life went past us, or will: what opens such a
+ * connection once more breaks it.
+ */
+static bool is_held(const struct mg_holder *h, const struct mg_tuple *tuple, uint32_t isn)
+{
+	struct mg_hold hold;
+
+	return !bpf_map_lookup_elem(h->maps.held, tuple, &hold) && hold.isn == isn;
+}
+
 static void tell(struct mg_hold_ring *r, const struct mg_held *rec, size_t len)
 {
 	struct mg_held_syn syn = {
@@ -79,6 +91,8 @@ static void tell(struct mg_hold_ring *r, const struct mg_held *rec, size_t len)
 		.isn = rec->isn,
 	};
 
+	if (rec->type == MG_HELD_SYN && !is_held(r->holder, &rec->tuple, rec->isn))
+		return;
 	mg_endpoint_to_ep(&rec->tuple.client, &syn.client);
 	mg_endpoint_to_ep(&rec->tuple.server, &syn.server);
 	if (rec->type != MG_HELD_RESET) {
@@ -89,7 +103,6 @@ static void tell(struct mg_hold_ring *r, const struct mg_held *rec, size_t len)
 		syn.frame = r->frame;
 	}
 	r->fn(r->ctx, &syn);
-	r->told++;
 }
 
 int mg_hold_on_record(void *ctx, void *record, size_t len)
@@ -100,6 +113,7 @@ int mg_hold_on_record(void *ctx, void *record, size_t len)
 	if (len >= sizeof(*rec) && rec->type >= MG_HELD_SYN && rec->type <= MG_HELD_RESET &&
 	    rec->kind < MG_HOLD_KIND_COUNT)
 		tell(r, rec, len);
+	r->n_read++;
 	return --r->left ? 0 : -EAGAIN;
 }
 
@@ -116,11 +130,11 @@ int mg_hold_read(struct mg_holder *h, unsigned int worker,
 
 	r->fn = fn;
 	r->ctx = ctx;
-	r->told = 0;
+	r->n_read = 0;
 	r->left = READ_MAX;
 	n = ring_buffer__consume(r->ring);
 	/* What is left keeps the fd readable. */
-	return n < 0 && n != -EAGAIN ? n : r->told;
+	return n < 0 && n != -EAGAIN ? n : r->n_read;
 }
 
 void mg_hold_beat(struct mg_holder *h, unsigned int worker)
@@ -201,12 +215,31 @@ static int segment_of(struct mg_segment *s, const struct mg_frame *f,
 	return mg_segment_at(s, copy, f->bytes, f->ip_offset, f->tcp_offset, f->payload_offset);
 }
 
+/* May the SYN go into a listener? */
+static int clear_the_way(const struct mg_holder *h, const struct mg_frame *f,
+			 const struct mg_segment *s)
+{
+	struct mg_tuple tuple;
+	struct mg_ep client, server;
+	int err;
+
+	mg_segment_endpoints(s, &client, &server);
+	mg_endpoint_from_ep(&tuple.client, &client);
+	mg_endpoint_from_ep(&tuple.server, &server);
+	if (!is_held(h, &tuple, mg_segment_isn(s)))
+		return -ESTALE;
+	err = f->time_wait ? mg_diag_end_time_wait(&server, &client) : 0;
+	return err == -ENOENT ? 0 : err;
+}
+
 int mg_hold_take(struct mg_holder *h, const struct mg_frame *f, unsigned int worker)
 {
 	uint8_t frame[MG_HELD_FRAME_BYTES];
 	struct mg_segment s;
 	int err = segment_of(&s, f, frame);
 
+	if (!err)
+		err = clear_the_way(h, f, &s);
 	if (err)
 		return err;
 	/* XDP does it for SYNs to converters only, and not where it is off. */

@@ -38,8 +38,8 @@ struct mg_held_syn {
 	const struct mg_frame *frame; /* NULL with MG_HELD_RESET */
 };
 
-/* The worker's ring: an fd for epoll, and what to call when it is readable. Records told or -errno.
- */
+/* The worker's ring: an fd for epoll, and what to call when it is readable. Records read, those
+ * that are not told among them: damaged, or no longer held. Or -errno. */
 int mg_hold_fd(const struct mg_holder *h, unsigned int worker);
 int mg_hold_read(struct mg_holder *h, unsigned int worker,
 		 void (*fn)(void *ctx, const struct mg_held_syn *syn), void *ctx);
@@ -65,7 +65,8 @@ struct mg_frame *mg_frame_copy(const struct mg_frame *f);
 
 /*
  * The SYN goes into the worker's listener of its port. It stays held, so that repetitions are
- * consumed, until mg_hold_release. 0 or -errno.
+ * consumed, until mg_hold_release. What an old connection left in its way is removed. 0 or -errno;
+ * -ESTALE: the kernel holds it no longer, and let its repetition pass.
  */
 int mg_hold_take(struct mg_holder *h, const struct mg_frame *f, unsigned int worker);
 /* Forgets the SYN, and lets this one, or its repetition, go on its way unchanged. */

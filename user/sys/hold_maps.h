@@ -10,7 +10,7 @@
 #include "sys/hold.h"
 
 struct mg_hold_maps {
-	int intercept, ports, rings, servers, tokens, listen_ports, stats;
+	int intercept, ports, held, rings, servers, tokens, listen_ports, stats;
 	unsigned int n_cpus;
 };
 

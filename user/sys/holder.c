@@ -71,6 +71,7 @@ static int load(struct mg_holder *h, const struct mg_config *cfg, const struct m
 	h->maps = (struct mg_hold_maps){
 		.intercept = bpf_map__fd(s->maps.mg_intercept),
 		.ports = bpf_map__fd(s->maps.mg_ports),
+		.held = bpf_map__fd(s->maps.mg_held),
 		.rings = bpf_map__fd(s->maps.mg_hold_rings),
 		.servers = bpf_map__fd(s->maps.mg_servers),
 		.tokens = bpf_map__fd(s->maps.mg_tokens),

@@ -28,7 +28,7 @@ struct mg_hold_ring {
 	struct mg_frame *frame; /* room for the longest */
 	void (*fn)(void *ctx, const struct mg_held_syn *syn);
 	void *ctx;
-	int told, left; /* of this call of mg_hold_read */
+	int n_read, left; /* of this call of mg_hold_read */
 };
 
 struct mg_holder {

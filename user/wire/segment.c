@@ -19,6 +19,7 @@
 #define LINK_MAX 64
 
 /* Of a TCP header */
+#define AT_SEQ	  4
 #define AT_ACK	  8
 #define AT_DOFF	  12
 #define AT_FLAGS  13
@@ -148,6 +149,11 @@ void mg_segment_endpoints(const struct mg_segment *s, struct mg_ep *from, struct
 
 	set_ep(from, ip + (s->v6 ? 8 : 12), s->v6, tcp);
 	set_ep(to, ip + (s->v6 ? 24 : 16), s->v6, tcp + 2);
+}
+
+uint32_t mg_segment_isn(const struct mg_segment *s)
+{
+	return get32(s->frame + s->tcp + AT_SEQ);
 }
 
 /* Where an option of this kind begins, at least `bytes` long; 0 if there is none. */
@@ -299,7 +305,7 @@ size_t mg_segment_reset(uint8_t out[MG_SEGMENT_ANSWER_MAX], const struct mg_segm
 	memset(tcp, 0, TCP_BYTES);
 	memcpy(tcp, syn + 2, 2);
 	memcpy(tcp + 2, syn, 2);
-	put32(tcp + AT_ACK, get32(syn + 4) + 1 + (uint32_t)(s->end - s->payload));
+	put32(tcp + AT_ACK, get32(syn + AT_SEQ) + 1 + (uint32_t)(s->end - s->payload));
 	tcp[AT_DOFF] = (TCP_BYTES / 4) << 4;
 	tcp[AT_FLAGS] = F_RST | F_ACK;
 	put16(tcp + AT_SUM,

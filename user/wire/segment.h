@@ -32,8 +32,9 @@ struct mg_segment {
 int mg_segment_at(struct mg_segment *s, uint8_t *frame, size_t bytes, size_t ip, size_t tcp,
 		  size_t payload);
 
-/* Between whom it is. */
+/* Between whom it is, and its sequence number. */
 void mg_segment_endpoints(const struct mg_segment *s, struct mg_ep *from, struct mg_ep *to);
+uint32_t mg_segment_isn(const struct mg_segment *s);
 
 /*
  * A frame that never was on a wire (veth, a virtual machine) has the sum of the pseudo-header where

@@ -69,8 +69,9 @@ int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer)
 	err = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0
 		      ? -errno
 		      : ask(nl, SOCK_DIAG_BY_FAMILY, 0, &req, &msg);
+	/* Where there is no such connection, the kernel finds who would accept it. */
 	if (!err && msg.idiag_state != TCP_TIME_WAIT)
-		err = -EBUSY;
+		err = msg.idiag_state == TCP_LISTEN ? -ENOENT : -EBUSY;
 	if (!err) {
 		/* By its cookie: this socket, and no other that came since. */
 		req.id = msg.id;

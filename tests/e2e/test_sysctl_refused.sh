@@ -44,6 +44,7 @@ start_mpgated
 is "it sets what it may, and keeps other bits" "$(($(fastopen) & 0x402))" $((0x402))
 is "it sets the second" "$(nsx px sysctl -n net.mptcp.enabled)" 1
 is "it sets the third" "$(nsx px sysctl -n net.ipv4.tcp_syncookies)" 1
+is "no server switches MPTCP off for the others" "$(nsx px sysctl -n net.mptcp.blackhole_timeout)" 0
 is "queues may be long" "$(nsx px sysctl -n net.core.somaxconn)" 65535
 like "and says so" "$(<"$T/mpgated.log")" 'set net\.ipv4\.tcp_fastopen from 1024 to'
 start_server 8000:echo

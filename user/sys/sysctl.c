@@ -17,19 +17,26 @@ static const struct {
 	long value;
 	long unfit;    /* if not 0, only this value has to go */
 	bool optional; /* not in every kernel that can run mpgate */
-	bool more;     /* more than `value` is as well, and less still works */
+	bool more;     /* more than `value` is as well */
+	bool mild;     /* another one still works, only less well */
 	const char *why;
 } needed[] = {
-	{ "net/ipv4/tcp_fastopen", 0x2, 0, 0, false, false, "to take Convert messages in the SYN" },
+	{ "net/ipv4/tcp_fastopen", 0x2, 0, 0, false, false, false,
+	  "to take Convert messages in the SYN" },
 	/* 2 answers every SYN with a cookie, and forgets what it brought. */
-	{ "net/ipv4/tcp_syncookies", 0, 1, 2, true, false, "to take Convert messages in the SYN" },
-	{ "net/mptcp/enabled", 0, 1, 0, true, false, "to speak MPTCP" },
-	{ "net/mptcp/allow_join_initial_addr_port", 0, 1, 0, true, false,
+	{ "net/ipv4/tcp_syncookies", 0, 1, 2, true, false, false,
+	  "to take Convert messages in the SYN" },
+	{ "net/mptcp/enabled", 0, 1, 0, true, false, false, "to speak MPTCP" },
+	{ "net/mptcp/allow_join_initial_addr_port", 0, 1, 0, true, false, false,
 	  "to let further subflows join at the converter's address" },
 	/* A longer queue is answered with cookies, which keep neither MPTCP nor what a SYN brought.
 	 */
-	{ "net/core/somaxconn", 0, 65535, 0, true, true,
+	{ "net/core/somaxconn", 0, 65535, 0, true, true, true,
 	  "to keep MPTCP when many connections come in at once" },
+	/* Or one server that drops MP_CAPABLE, which a client may well have for the purpose, has
+	 * the kernel offer MPTCP to none for an hour. */
+	{ "net/mptcp/blackhole_timeout", 0, 0, 0, true, false, true,
+	  "to offer MPTCP to servers whatever another one does" },
 };
 
 static int open_setting(const char *path, int flags)
@@ -104,11 +111,11 @@ int mg_sysctl_prepare(void)
 				needed[i].why);
 			continue;
 		}
-		mg_log(needed[i].more ? MG_LOG_WARNING : MG_LOG_ERROR,
+		mg_log(needed[i].mild ? MG_LOG_WARNING : MG_LOG_ERROR,
 		       "sysctl: %s is %ld and may not be changed from here (%s); %s run: "
 		       "sysctl -w %s=%ld",
 		       name, now, strerror(-set), needed[i].why, name, want);
-		if (!needed[i].more)
+		if (!needed[i].mild)
 			err = -EPERM;
 	}
 	return err;

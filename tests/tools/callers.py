@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 
-IPPROTO_MPTCP, TCP_IS_MPTCP = 262, 43
+from mptcp import IPPROTO_MPTCP, speaks_mptcp
+
 lock = threading.Lock()
 
 
@@ -28,8 +29,7 @@ def call(to, timeout):
             s.connect(to)
             s.sendall(b"hello")
             got = s.recv(5, socket.MSG_WAITALL)
-            return "good" if got == b"hello" else "cut", bool(
-                s.getsockopt(socket.IPPROTO_TCP, TCP_IS_MPTCP))
+            return "good" if got == b"hello" else "cut", speaks_mptcp(s)
         except OSError as e:
             return type(e).__name__, None
 

@@ -13,20 +13,14 @@ import socket
 import sys
 import time
 
-IPPROTO_MPTCP, TCP_IS_MPTCP = 262, 43
+from mptcp import IPPROTO_MPTCP, speaks_mptcp
+
 PATIENCE_S = 30 * int(os.environ.get("TEST_SLOW") or 1)
 
 
 def endpoint(text):
     host, _, port = text.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def speaks_mptcp(s):
-    try:
-        return bool(s.getsockopt(socket.IPPROTO_TCP, TCP_IS_MPTCP))
-    except OSError:
-        return False
 
 
 class Caller:

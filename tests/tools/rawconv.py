@@ -25,11 +25,9 @@ import threading
 import time
 
 import pattern
+from mptcp import IPPROTO_MPTCP, speaks_mptcp
 
-IPPROTO_MPTCP = 262
 TCP_FASTOPEN_NO_COOKIE = 34
-TCP_IS_MPTCP = 43
-SOL_MPTCP, MPTCP_INFO, MPTCP_INFO_FALLBACK = 284, 1, 1
 MSG_FASTOPEN = 0x20000000
 TCPI_OPT_SYN_DATA = 32
 CHUNK = 262144
@@ -248,22 +246,10 @@ class Client:
         else:
             sys.exit("unknown action: " + action)
 
-    def speaks_mptcp(self):
-        """Kernels before TCP_IS_MPTCP answer for MPTCP_INFO, unless the connection fell back."""
-        try:
-            return bool(self.sock.getsockopt(socket.IPPROTO_TCP, TCP_IS_MPTCP))
-        except OSError:
-            pass
-        try:
-            flags = self.sock.getsockopt(SOL_MPTCP, MPTCP_INFO, 12)[8]
-            return not flags & MPTCP_INFO_FALLBACK
-        except OSError:
-            return False
-
     def note_socket(self):
         """What kind of connection it became."""
         try:
-            self.report["mptcp"] = not self.opts.tcp and self.speaks_mptcp()
+            self.report["mptcp"] = not self.opts.tcp and speaks_mptcp(self.sock)
             info = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
             self.report["syn_data_acked"] = bool(info[5] & TCPI_OPT_SYN_DATA)
         except OSError:

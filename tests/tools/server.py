@@ -35,8 +35,8 @@ import threading
 import time
 
 import pattern
+from mptcp import IPPROTO_MPTCP, speaks_mptcp
 
-IPPROTO_MPTCP, TCP_IS_MPTCP = 262, 43
 CHUNK = 262144
 
 
@@ -214,13 +214,6 @@ def handle(conn, mode, arg):
         MODES[mode](conn, arg)
     finally:
         conn.sock.close()
-
-
-def speaks_mptcp(sock):
-    try:
-        return bool(sock.getsockopt(socket.IPPROTO_TCP, TCP_IS_MPTCP))
-    except OSError:
-        return False
 
 
 def listen(port, proto):

@@ -93,6 +93,28 @@ static __always_inline bool mg_is_own(__u32 state, const struct mg_tuple *passed
 	return state && (state != BPF_TCP_TIME_WAIT || !mg_passed_find(passed));
 }
 
+/*
+ * Past what this host remembers of an old connection of the same addresses and ports: the kernel
+ * finds that before it routes, and forwards nothing that belongs to a socket. It does not look
+ * where a packet has a destination already, which a tunnel's parameters are to it, and no tunnel
+ * takes.
+ */
+static __always_inline void mg_go_past(struct __sk_buff *skb)
+{
+	__u32 none[2] = {}; /* struct bpf_tunnel_key, as short as may be: id and address */
+
+	bpf_skb_set_tunnel_key(skb, (struct bpf_tunnel_key *)none, sizeof(none), 0);
+}
+
+/* A connection that is none of ours begins where an old one is remembered: all of it goes past. */
+static __always_inline void mg_leave_alone(struct __sk_buff *skb, const struct mg_tuple *tuple,
+					   __u32 isn)
+{
+	if (!mg_passed_find(tuple))
+		mg_passed_store(tuple, isn, MG_PASSED_GAVE_UP, bpf_ktime_get_ns());
+	mg_go_past(skb);
+}
+
 /* ---- frames that come back ------------------------------------------------------------------- */
 
 static __always_inline int mg_take_in(struct __sk_buff *skb, const struct mg_segment *seg,
@@ -167,6 +189,8 @@ static __always_inline int mg_beyond_syn(struct __sk_buff *skb, struct mg_hold_s
 		skb->mark = MG_ABI_MARK;
 		return MG_TC_UNSPEC;
 	}
+	if (state)
+		mg_go_past(skb);
 	if (!seg->has_rst || seg->has_syn)
 		return MG_TC_UNSPEC;
 	hold = mg_held_find(&seg->tuple);
@@ -363,6 +387,7 @@ __noinline int mg_hold_segment(struct __sk_buff *skb, __u32 lan)
 	struct mg_hold_scratch *s = mg_scratch();
 	__u32 mark = skb->mark, state;
 	const struct mg_segment *seg;
+	int ret;
 
 	if (!s)
 		return MG_TC_UNSPEC;
@@ -376,13 +401,17 @@ __noinline int mg_hold_segment(struct __sk_buff *skb, __u32 lan)
 		skb->mark = MG_ABI_MARK;
 		return MG_TC_UNSPEC;
 	}
-	return mg_opening(skb, s, lan, state == BPF_TCP_TIME_WAIT);
+	ret = mg_opening(skb, s, lan, state == BPF_TCP_TIME_WAIT);
+	if (state == BPF_TCP_TIME_WAIT && ret == MG_TC_UNSPEC && skb->mark != MG_ABI_MARK)
+		mg_leave_alone(skb, &s->segment.tuple, s->segment.seq);
+	return ret;
 }
 
 static __always_inline int mg_hold_door(struct __sk_buff *skb, __u32 lan)
 {
 	if ((skb->mark & MG_ABI_MARK_KIND) == MG_ABI_MARK_PASS) {
 		skb->mark = 0;
+		mg_go_past(skb);
 		return MG_TC_UNSPEC;
 	}
 	if (mg_hold_parse(skb))
@@ -431,6 +460,7 @@ __noinline int mg_core_segment(struct __sk_buff *skb)
 {
 	struct mg_hold_scratch *s = mg_scratch();
 	struct mg_tuple tuple;
+	bool is_answer;
 	__u32 state;
 
 	if (!s)
@@ -438,9 +468,16 @@ __noinline int mg_core_segment(struct __sk_buff *skb)
 	state = mg_own_state(skb, &s->segment.sock, mg_sock_tuple_bytes(&s->segment));
 	tuple.client = s->segment.tuple.server;
 	tuple.server = s->segment.tuple.client;
-	if (mg_is_own(state, &tuple))
+	is_answer = s->segment.has_syn && s->segment.has_ack;
+	if (is_answer && state == BPF_TCP_TIME_WAIT)
+		mg_leave_alone(skb, &tuple, s->segment.ack - 1);
+	if (mg_is_own(state, &tuple)) {
 		skb->mark = MG_ABI_MARK;
-	else if (s->segment.has_syn && s->segment.has_ack)
+		return 0;
+	}
+	if (state)
+		mg_go_past(skb);
+	if (is_answer)
 		mg_learn(skb, &s->segment, &tuple);
 	return 0;
 }

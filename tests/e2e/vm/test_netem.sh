@@ -39,12 +39,11 @@ session_is() { # WHAT of n (subflows) and plain (fell back)
 # be sent again is plain TCP), or the one join that the UE's kernel tries. Chance decides, for one in
 # fifty or so; then it is opened again.
 open_with_join() {
-	local try
 	for try in 1 2 3 4 5 6; do
 		conv_bg "$@" "${patient[@]}"
 		wait_until 10 session_is 'plain or n == 2'
 		session_is 'n == 2 and not plain' && return
-		diag "$1: no second subflow, try $try: $(ctl --json sessions)"
+		ctl --json sessions
 		stop "$1" KILL
 		wait_until 20 n_sessions_is 0
 	done
@@ -60,8 +59,9 @@ sent_bytes() { # SPACE INTERFACE
 # One reno flow with 1 % loss each way gets about MSS / RTT * 0.9 / sqrt(0.01): 2 Mbit/s at 50 ms, 10
 # at 10 ms. A tenth of that is asked for: emulated machines are slow.
 transfer() {
-	local start before i
+	local start before i try
 	ok "$1: the second path joins" open_with_join "$1" "${@:4}"
+	diag "$1: opened $try times"
 	before=("$(sent_bytes "$2" "${3}0")" "$(sent_bytes "$2" "${3}1")")
 	start=$(now_ms)
 	go "$1"

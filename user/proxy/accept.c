@@ -60,6 +60,9 @@ enum mg_step mg_accept_step(struct mg_session *s)
 {
 	if (s->client.io.fd < 0)
 		return MG_STEP_WAIT;
+	/* Data in its SYN may be anybody's, in anybody's name. Against that Convert has cookies. */
+	if (s->early && s->kind != MG_HOLD_CONVERT)
+		return MG_STEP_WAIT;
 	/* Whatever it says, the answer stands. */
 	if (s->final)
 		return MG_STEP_NEXT;

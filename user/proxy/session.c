@@ -353,8 +353,8 @@ static void timer_fired(struct mg_timer *t)
 		mg_session_follow(s, mg_connect_timeout(s), &answer);
 		return;
 	case MG_SESSION_ACCEPT:
-		mg_session_close(s, s->client.io.fd < 0 ? MG_CLOSE_ACCEPT_TIMEOUT
-							: MG_CLOSE_GREET_TIMEOUT);
+		mg_session_close(s, s->client.io.fd < 0 || s->early ? MG_CLOSE_ACCEPT_TIMEOUT
+								    : MG_CLOSE_GREET_TIMEOUT);
 		return;
 	case MG_SESSION_RELAY:
 		if (mg_relay_idle(s, &next_ms) == MG_STEP_WAIT)

@@ -420,7 +420,7 @@ void mg_dp_look(struct mg_dp *dp)
 	for (size_t i = 0; i < dp->n_ports; i++)
 		look_at_tc(&dp->ports[i].tc, dp->ports[i].name);
 	if (dp->holder)
-		look_at_tc(&dp->holder->replay, MG_TAP_NAME);
+		mg_holder_look(dp->holder);
 }
 
 unsigned int mg_dp_workers(const struct mg_config *cfg)

@@ -161,19 +161,46 @@ static int light_beacon(struct mg_holder *h)
 	return 0;
 }
 
-static int make_device(struct mg_holder *h)
+static int equip_device(struct mg_holder *h)
 {
-	int err = mg_tap_open(&h->tap);
+	int err = 0;
 
-	if (!err)
+	if (h->replay.ifindex != h->tap.ifindex || !mg_tc_is_attached(&h->replay))
 		err = mg_tc_attach(&h->replay, MG_TAP_NAME, h->tap.ifindex,
 				   bpf_program__fd(h->bpf->progs.mg_replay));
 	return err ? err : mg_tap_up(&h->tap);
 }
 
+static int make_device(struct mg_holder *h)
+{
+	int err = mg_tap_open(&h->tap);
+
+	return err ? err : equip_device(h);
+}
+
+void mg_holder_look(struct mg_holder *h)
+{
+	int err;
+
+	if (h->broken || (mg_tap_is_up(&h->tap) && mg_tc_is_attached(&h->replay)))
+		return;
+	err = mg_tap_exists(&h->tap) ? 0 : mg_tap_make(&h->tap);
+	if (!err)
+		err = equip_device(h);
+	if (!err) {
+		mg_warn("interface %s: somebody deleted it, set it down, or took its TC filter "
+			"off; it is back",
+			MG_TAP_NAME);
+		return;
+	}
+	h->broken = true;
+	mg_holder_stop(h);
+	mg_warn("interface %s: lost, no SYN is held; restart mpgated to have it back", MG_TAP_NAME);
+}
+
 int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg)
 {
-	int err = mg_hold_maps_set(&h->maps, cfg, h->n_workers, h->beacon_port);
+	int err = h->broken ? 0 : mg_hold_maps_set(&h->maps, cfg, h->n_workers, h->beacon_port);
 
 	if (err)
 		mg_error("cannot tell the kernel's side what to intercept: %s", strerror(-err));

@@ -42,6 +42,7 @@ struct mg_holder {
 	struct mg_announce announce;
 	struct mg_tap tap;
 	struct mg_tc replay;
+	bool broken; /* the device is lost for good */
 	uint64_t *beats;
 	size_t beats_bytes;
 	_Atomic uint64_t learn_ttl_ns;
@@ -69,6 +70,8 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 void mg_holder_close(struct mg_holder *h);
 /* Without a holder: removes what a killed daemon's left, unless there is a living one. */
 void mg_holder_clear(void);
+/* The device, should somebody have taken it away, is made again; else nothing is held. */
+void mg_holder_look(struct mg_holder *h);
 /* The configuration anew: mode, ports, limits, times, what happens on overload and failure. */
 int mg_holder_set(struct mg_holder *h, const struct mg_config *cfg);
 

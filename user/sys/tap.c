@@ -38,6 +38,22 @@ static int make_device(int fd)
 	}
 }
 
+int mg_tap_make(struct mg_tap *t)
+{
+	int err = make_device(t->fd);
+
+	t->ifindex = err ? 0 : if_nametoindex(MG_TAP_NAME);
+	if (!err && !t->ifindex)
+		err = -errno;
+	if (err) {
+		mg_error("cannot make the TAP device %s: %s", MG_TAP_NAME, strerror(-err));
+		return err;
+	}
+	/* No link-local address, no router solicitations. Without IPv6 there are none anyway. */
+	mg_sysctl_write("net/ipv6/conf/" MG_TAP_NAME "/disable_ipv6", 1);
+	return 0;
+}
+
 int mg_tap_open(struct mg_tap *t)
 {
 	int err;
@@ -48,19 +64,38 @@ int mg_tap_open(struct mg_tap *t)
 		mg_error("cannot open %s: %s", TUN_DEVICE, strerror(-err));
 		return err;
 	}
-	err = make_device(t->fd);
-	if (!err) {
-		t->ifindex = if_nametoindex(MG_TAP_NAME);
-		err = t->ifindex ? 0 : -errno;
-	}
-	if (err) {
-		mg_error("cannot make the TAP device %s: %s", MG_TAP_NAME, strerror(-err));
+	err = mg_tap_make(t);
+	if (err)
 		mg_tap_close(t);
-		return err;
-	}
-	/* No link-local address, no router solicitations. Without IPv6 there are none anyway. */
-	mg_sysctl_write("net/ipv6/conf/" MG_TAP_NAME "/disable_ipv6", 1);
-	return 0;
+	return err;
+}
+
+static int flags_of_device(short *flags)
+{
+	struct ifreq ifr = { 0 };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", MG_TAP_NAME);
+	if (fd < 0 || ioctl(fd, SIOCGIFFLAGS, &ifr))
+		err = -errno;
+	if (fd >= 0)
+		close(fd);
+	*flags = ifr.ifr_flags;
+	return err;
+}
+
+bool mg_tap_exists(const struct mg_tap *t)
+{
+	struct ifreq ifr = { 0 };
+
+	return t->ifindex && !ioctl(t->fd, TUNGETIFF, &ifr);
+}
+
+bool mg_tap_is_up(const struct mg_tap *t)
+{
+	short flags;
+
+	return mg_tap_exists(t) && !flags_of_device(&flags) && flags & IFF_UP;
 }
 
 int mg_tap_up(const struct mg_tap *t)

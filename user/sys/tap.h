@@ -7,13 +7,14 @@
 #define MG_SYS_TAP_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define MG_TAP_NAME "mpgate0"
 
 struct mg_tap {
-	int fd; /* -1: none */
+	int fd; /* -1: none; stays the same while the device is made again */
 	unsigned int ifindex;
 };
 
@@ -22,6 +23,11 @@ int mg_tap_open(struct mg_tap *t);
 /* To be called once what is to be attached to it is. 0 or -errno, logged. */
 int mg_tap_up(const struct mg_tap *t);
 void mg_tap_close(struct mg_tap *t);
+/* Somebody may have deleted it, or set it down. */
+bool mg_tap_exists(const struct mg_tap *t);
+bool mg_tap_is_up(const struct mg_tap *t);
+/* Makes it again, down, while other threads write. 0 or -errno, logged. */
+int mg_tap_make(struct mg_tap *t);
 
 /* A tag that goes back into a frame; proto 0: none. */
 struct mg_tap_tag {

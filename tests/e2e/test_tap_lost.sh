@@ -30,7 +30,7 @@ is "without IPv6, as ever" "$(topo_ip px -6 -o addr show dev mpgate0)" ""
 
 kill -STOP "${PID[mpgated]}"
 topo_ip px link del mpgate0
-topo_ip px link add mpgate0 type dummy
+topo_ip px link add mpgate0 type veth peer name other0
 kill -CONT "${PID[mpgated]}"
 ok "another one has its name" wait_until 5 grep -q "no SYN is held" "$T/mpgated.log"
 direct "$SV4:8000" text=x shutwr recvall

@@ -80,13 +80,19 @@ static int local_default(int family, bool add)
 	return request(nlh);
 }
 
+/* Not in the kernel; or by sysctl, disable_ipv6. */
+static bool is_off(int err)
+{
+	return err == -EAFNOSUPPORT || err == -EOPNOTSUPP || err == -EACCES;
+}
+
 int mg_rtnl_add_local_rules(uint32_t mark)
 {
 	for (size_t i = 0; i < 2; i++) {
 		int err = local_default(families[i], true);
 
 		/* A host without IPv6 has no IPv6 clients either. */
-		if (families[i] == AF_INET6 && (err == -EAFNOSUPPORT || err == -EOPNOTSUPP))
+		if (families[i] == AF_INET6 && is_off(err))
 			continue;
 		if (!err || err == -EEXIST)
 			err = rule(families[i], mark, true);

@@ -103,27 +103,38 @@ static __always_inline void mg_hint(struct __sk_buff *skb, const struct mg_segme
 	hold->hinted = 1;
 }
 
-static __always_inline int mg_beyond_syn(struct __sk_buff *skb, struct mg_hold_scratch *s,
-					 __u32 state)
+/* A RST for a SYN that is held: the daemon is told. */
+static __always_inline bool mg_gave_up(struct __sk_buff *skb, struct mg_hold_scratch *s)
 {
 	const struct mg_segment *seg = &s->segment;
 	const struct mg_hold *hold;
 
+	if (!seg->has_rst || seg->has_syn)
+		return false;
+	hold = mg_held_find(&seg->tuple);
+	if (!hold || !mg_is_of_syn(seg->seq, hold->isn))
+		return false;
+	mg_reset(skb, s, hold);
+	return true;
+}
+
+static __always_inline int mg_beyond_syn(struct __sk_buff *skb, struct mg_hold_scratch *s,
+					 __u32 state)
+{
+	const struct mg_segment *seg = &s->segment;
+
 	if (mg_is_own(state, &seg->tuple)) {
 		if (mg_is_handshake(state) && seg->has_ack && !seg->has_syn)
 			mg_hint(skb, seg);
+		/* What was let in ends here, and nobody would say so. */
+		if (state == BPF_TCP_NEW_SYN_RECV)
+			mg_gave_up(skb, s);
 		skb->mark = MG_ABI_MARK;
 		return MG_TC_UNSPEC;
 	}
 	if (state)
 		mg_go_past(skb);
-	if (!seg->has_rst || seg->has_syn)
-		return MG_TC_UNSPEC;
-	hold = mg_held_find(&seg->tuple);
-	if (!hold || !mg_is_of_syn(seg->seq, hold->isn))
-		return MG_TC_UNSPEC;
-	mg_reset(skb, s, hold);
-	return MG_TC_CONSUMED;
+	return mg_gave_up(skb, s) ? MG_TC_CONSUMED : MG_TC_UNSPEC;
 }
 
 /* ---- the doors ------------------------------------------------------------------------------- */

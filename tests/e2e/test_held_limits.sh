@@ -93,4 +93,15 @@ for overload in pass drop; do
 	stop mpgated
 	stop cap-sv
 done
+
+# ---- the daemon's own limits ----
+for said in pass drop; do
+	stop mpgated
+	start_mpgated intercept.mode=take-over converter.pending_per_client=2 intercept.on_overload=$said
+	nsx ue python3 "$TOOLS/rawsyn.py" 10.1.0.2 10.5.0.1:80 - 6
+	ok "$said: six are held" wait_until 5 ctl_is counters 'd["hold"]["held"]' 6
+	ok "$said: two wait for the server" wait_until 5 n_sessions_is 2
+	is "$said: what is too many for one client" "$(ctl_get counters 'd["hold"]["passed"]')" \
+		"$([ "$said" = pass ] && echo 4 || echo 0)"
+done
 finish

@@ -39,9 +39,7 @@ static void too_many_pending(struct mg_session *s)
 
 	mg_convert_begin(&answer);
 	if (s->kind != MG_HOLD_CONVERT) {
-		s->reason = MG_CLOSE_PASSED;
-		s->pass_why = MG_PASSED_OVERLOAD;
-		mg_session_follow(s, MG_STEP_PASS, &answer);
+		mg_session_close(s, MG_CLOSE_OVERLOAD);
 		return;
 	}
 	mg_convert_put_error(&answer, MG_CE_RESOURCE_EXCEEDED,

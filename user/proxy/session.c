@@ -78,6 +78,14 @@ static void hand_back(struct mg_session *s, enum mg_passed_why why, const struct
 	mg_hold_pass(s->worker->proxy->holder, &s->client_ep, mg_held_at(s), s->isn, why, frame);
 }
 
+/* Is only this host in the SYN's way? */
+static bool may_go_on(const struct mg_session *s)
+{
+	if (s->reason == MG_CLOSE_OVERLOAD && s->kind != MG_HOLD_CONVERT)
+		return s->worker->policy->config->intercept.on_overload == MG_OVERLOAD_PASS;
+	return s->reason == MG_CLOSE_OVERLOAD || s->reason == MG_CLOSE_DRAINED;
+}
+
 /* The kernel forgets the SYN. One that only we are in the way of goes on. */
 static void let_go(struct mg_session *s)
 {
@@ -86,8 +94,7 @@ static void let_go(struct mg_session *s)
 	mg_timer_disarm(&w->loop.timers, &s->hold_timer);
 	mg_servers_leave(&w->proxy->servers, &s->asker, &s->server_ep);
 	mg_held_drop(s);
-	if (s->held && !s->taken &&
-	    (s->reason == MG_CLOSE_OVERLOAD || s->reason == MG_CLOSE_DRAINED)) {
+	if (s->held && !s->taken && may_go_on(s)) {
 		hand_back(s, MG_PASSED_OVERLOAD, s->frame);
 		w->stats.hold_passed++;
 	}

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Holding SYNs (programs and maps of bpf/tc.bpf.c): TC consumes an opening SYN and copies it to the
- * worker that decides about it; the worker lets it into one of its own listeners, lets it pass as
- * if nothing had been, or answers it. What is written back goes through a TAP device, whose program
- * sends it on to where it came from.
+ * Holding SYNs (programs and maps of bpf/hold.bpf.c): TC consumes an opening SYN and copies it to
+ * the worker that decides about it; the worker lets it into one of its own listeners, lets it pass
+ * as if nothing had been, or answers it. What is written back goes through a TAP device, whose
+ * program sends it on to where it came from.
  *
- * Programs: mg_hold on ingress of access interfaces, mg_hold_lan on that of a CPE's LAN, mg_tc on
- * that of core interfaces, mg_replay on that of the TAP device, mg_release for the daemon to run.
+ * Programs: mg_hold on ingress of access interfaces, mg_hold_lan on that of a CPE's LAN,
+ * mg_hold_core on that of core interfaces, mg_replay on that of the TAP device, mg_release for the
+ * daemon to run.
  */
 #ifndef MG_ABI_HOLD_H
 #define MG_ABI_HOLD_H

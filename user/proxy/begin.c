@@ -118,7 +118,8 @@ void mg_session_hold(struct mg_worker *w, const struct mg_held_syn *syn)
 	s->isn = syn->isn;
 	s->client_ep = syn->client;
 	*(s->kind == MG_HOLD_CONVERT ? &s->converter_ep : &s->server_ep) = syn->server;
-	s->held = true;
+	s->held = s->unaccepted = true;
+	atomic_fetch_add(&w->proxy->unaccepted, 1);
 	mg_held_put(s);
 	mg_convert_begin(&answer);
 	if (hold(s, &too_many))
@@ -149,6 +150,7 @@ void mg_session_adopt(struct mg_session *s, int fd, bool mptcp)
 	mg_held_drop(s);
 	mg_hold_release(s->worker->proxy->holder, &s->client_ep, mg_held_at(s), s->isn);
 	s->held = false;
+	mg_session_accepted(s);
 	if (watch_client(s, fd, mptcp)) {
 		mg_session_close(s, MG_CLOSE_OVERLOAD);
 		return;

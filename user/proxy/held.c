@@ -12,6 +12,7 @@
 #include "abi/siphash.h"
 #include "base/log.h"
 #include "proxy/proxy.h"
+#include "sys/sock.h"
 
 #define BUCKETS_FIRST 256
 #define IP4_BYTES     20
@@ -137,13 +138,22 @@ static enum mg_step judge_hybrid(struct mg_session *s)
 	return ask_ourselves(s);
 }
 
+/*
+ * Two descriptors for this session and for each that is on its way: who is let in and then has none
+ * left gets a RST, where the server would have answered. And one for a listener.
+ */
+static bool has_room(const struct mg_session *s)
+{
+	return mg_sock_has_room(2 * atomic_load(&s->worker->proxy->unaccepted) + 1);
+}
+
 enum mg_step mg_held_start(struct mg_session *s)
 {
 	const struct mg_policy *p = s->worker->policy;
 
 	if (s->kind == MG_HOLD_CONVERT)
 		return MG_STEP_NEXT; /* greet judges it */
-	if (p->draining ||
+	if (p->draining || !has_room(s) ||
 	    atomic_load(&s->worker->proxy->sessions) > p->config->converter.max_sessions ||
 	    mg_policy_is_own(p, &s->server_ep.ip))
 		return pass(s, MG_CLOSE_PASSED, MG_PASSED_OVERLOAD);

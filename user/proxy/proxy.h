@@ -23,6 +23,7 @@ struct mg_proxy {
 	struct mg_servers servers;
 	_Atomic uint64_t ports_told[1024]; /* a bit per port that could not be listened on */
 	_Atomic uint64_t sessions;	   /* now, of all workers */
+	_Atomic unsigned int unaccepted;   /* of them: their clients have no socket yet */
 	struct mg_worker *workers;
 	unsigned int n_workers;
 };

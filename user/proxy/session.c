@@ -86,6 +86,13 @@ static bool may_go_on(const struct mg_session *s)
 	return s->reason == MG_CLOSE_OVERLOAD || s->reason == MG_CLOSE_DRAINED;
 }
 
+void mg_session_accepted(struct mg_session *s)
+{
+	if (s->unaccepted)
+		atomic_fetch_sub(&s->worker->proxy->unaccepted, 1);
+	s->unaccepted = false;
+}
+
 /* The kernel forgets the SYN. One that only we are in the way of goes on. */
 static void let_go(struct mg_session *s)
 {
@@ -94,6 +101,7 @@ static void let_go(struct mg_session *s)
 	mg_timer_disarm(&w->loop.timers, &s->hold_timer);
 	mg_servers_leave(&w->proxy->servers, &s->asker, &s->server_ep);
 	mg_held_drop(s);
+	mg_session_accepted(s);
 	if (s->held && !s->taken && may_go_on(s)) {
 		hand_back(s, MG_PASSED_OVERLOAD, s->frame);
 		w->stats.hold_passed++;

@@ -157,6 +157,7 @@ struct mg_session {
 	bool offered;	   /* it carried MP_CAPABLE */
 	bool held;	   /* the kernel holds it: to be let go once */
 	bool taken;	   /* it was let in */
+	bool unaccepted;   /* counted in the proxy's */
 	bool final;	   /* the answer that waits for the client's socket ends the session */
 	bool probe;	   /* the connection to the server is to tell whether it speaks MPTCP */
 	bool server_mptcp; /* it does: seen on our connection to it */
@@ -181,6 +182,8 @@ void mg_session_open(struct mg_worker *w, int fd, const struct mg_ep *client,
 void mg_session_hold(struct mg_worker *w, const struct mg_held_syn *syn);
 /* A held SYN's connection was accepted; takes over the socket. */
 void mg_session_adopt(struct mg_session *s, int fd, bool mptcp);
+/* Its client has a socket, or will never have one. */
+void mg_session_accepted(struct mg_session *s);
 /* Answers a held SYN with a RST, and forgets it; the session is the caller's to close. */
 void mg_session_refuse(struct mg_session *s);
 /* The client ends a held attempt: with a RST, or by a SYN without MP_CAPABLE, which goes on. */

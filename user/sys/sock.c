@@ -2,6 +2,7 @@
 #include "sys/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/errqueue.h>
 #include <linux/sockios.h>
@@ -47,6 +48,19 @@ void mg_sock_keep_reserve(void)
 bool mg_sock_in_reserve(int fd)
 {
 	return fd >= reserve_from;
+}
+
+bool mg_sock_has_room(unsigned int more)
+{
+	int lowest;
+
+	if (reserve_from == INT_MAX)
+		return true;
+	lowest = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+	if (lowest < 0)
+		return errno != EMFILE && errno != ENFILE;
+	close(lowest);
+	return (unsigned int)lowest + more <= (unsigned int)reserve_from;
 }
 
 /* An urgent byte is a byte: to be read in its place, not next to the stream, where nobody looks.

@@ -29,6 +29,8 @@ int mg_sock_listen_transparent(const struct mg_ep *ep, int fastopen_queue, bool 
  */
 void mg_sock_keep_reserve(void);
 bool mg_sock_in_reserve(int fd);
+/* May so many more be opened, without the reserve? */
+bool mg_sock_has_room(unsigned int more);
 
 /* The fd or -errno; *mptcp: the client's handshake carried MP_CAPABLE. */
 int mg_sock_accept(int listen_fd, struct mg_ep *peer, bool *mptcp);

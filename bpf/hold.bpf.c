@@ -69,10 +69,14 @@ static __always_inline void mg_leave_alone(struct __sk_buff *skb, const struct m
 static __always_inline int mg_take_in(struct __sk_buff *skb, const struct mg_segment *seg,
 				      __u32 worker)
 {
+	struct mg_hold *hold = mg_held_find(&seg->tuple);
+
 	if (worker >= MG_WORKERS_MAX || mg_listener_take(skb, seg, worker)) {
 		mg_hold_count(MG_HOLD_COUNT_LOST);
 		return MG_TC_SHOT;
 	}
+	if (hold)
+		hold->taken = 1;
 	skb->mark = MG_ABI_MARK;
 	return MG_TC_UNSPEC;
 }

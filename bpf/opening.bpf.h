@@ -165,6 +165,7 @@ static __always_inline int mg_hold_new(struct __sk_buff *skb, struct mg_hold_scr
 		mg_hold_count(MG_HOLD_COUNT_REPEATED);
 		return MG_TC_CONSUMED;
 	}
+	mg_passed_forget(&seg->tuple); /* that was another one */
 	if (put == MG_HELD_PUT && !mg_hold_send(skb, s, hold->worker, true)) {
 		mg_hold_count(MG_HOLD_COUNT_HELD);
 		return MG_TC_CONSUMED;
@@ -198,7 +199,12 @@ static __always_inline int mg_again(struct __sk_buff *skb, struct mg_hold_scratc
 	}
 	if (hold->isn == seg->seq) {
 		mg_hold_count(MG_HOLD_COUNT_REPEATED);
-		return MG_DONE + MG_TC_CONSUMED;
+		/* Let in, and yet no socket: the kernel had no room for it then. */
+		if (!hold->taken || hold->worker >= MG_WORKERS_MAX ||
+		    mg_listener_take(skb, seg, hold->worker))
+			return MG_DONE + MG_TC_CONSUMED;
+		skb->mark = MG_ABI_MARK;
+		return MG_DONE + MG_TC_UNSPEC;
 	}
 	mg_reset(skb, s, hold);
 	return 0;

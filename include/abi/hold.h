@@ -91,7 +91,7 @@ struct mg_hold {
 	__u8 kind;	 /* enum mg_hold_kind */
 	__u8 mp_capable; /* with MP_CAPABLE */
 	__u8 hinted;	 /* its token is in mg_hints, or was */
-	__u8 pad;
+	__u8 taken;	 /* it went into its worker's listener */
 };
 MG_ABI_SIZE(struct mg_hold, 24);
 MG_ABI_OFFSET(struct mg_hold, kind, 20);

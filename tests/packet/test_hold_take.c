@@ -109,6 +109,7 @@ static void take_over(bool v6, bool other_port)
 	int ue = live_client(v6, IPPROTO_MPTCP, 0, PORT), server, at;
 	const struct hold_record *r = live_record();
 	struct mg_replay tail = live_trailer(r, MG_REPLAY_TAKE);
+	struct mg_hold hold;
 
 	assert_int_equal(r->head.kind, MG_HOLD_INTERCEPT);
 	if (other_port) {
@@ -126,6 +127,10 @@ static void take_over(bool v6, bool other_port)
 	assert_true(server >= 0);
 	assert_local_is_server(server, v6, PORT);
 	assert_int_equal(further_subflows(server), 0);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(live.run.skel->maps.mg_held),
+					     &r->head.tuple, &hold),
+			 0);
+	assert_int_equal(hold.taken, 1);
 	/* with another port than the connection's, the kernel takes no join */
 	if (!other_port)
 		assert_joined(server, ue);
@@ -169,6 +174,29 @@ static void test_lost(void **state)
 	assert_int_equal(poll(&p, 1, 50), 0);
 	close(ue);
 	close(host);
+}
+
+/* What was let in came to nothing: the client's repetition goes the same way. */
+static void test_repeated(void **state)
+{
+	int ue = live_client(false, IPPROTO_MPTCP, 0, PORT), server, at;
+	const struct hold_record *r = live_record();
+	int held = bpf_map__fd(live.run.skel->maps.mg_held);
+	struct mg_hold hold;
+
+	(void)state;
+	at = listener((int)r->worker, false, PORT);
+	assert_int_equal(bpf_map_lookup_elem(held, &r->head.tuple, &hold), 0);
+	assert_int_equal(hold.taken, 0);
+	hold.taken = 1;
+	assert_int_equal(bpf_map_update_elem(held, &r->head.tuple, &hold, BPF_EXIST), 0);
+	server = wait_accept(at); /* 1 s, as Linux repeats */
+	assert_true(server >= 0);
+	assert_int_equal(further_subflows(server), 0);
+	assert_int_equal(hold_counted(&live.run, MG_HOLD_COUNT_REPEATED), 1);
+	close(server);
+	close(ue);
+	close(at);
 }
 
 /* The client uses its port again while we remember its last connection. */
@@ -224,6 +252,7 @@ int main(void)
 		cmocka_unit_test_setup(test_take_v6, live_fresh),
 		cmocka_unit_test_setup(test_take_at_another_port, live_fresh),
 		cmocka_unit_test_setup(test_lost, live_fresh),
+		cmocka_unit_test_setup(test_repeated, live_fresh),
 		cmocka_unit_test_setup(test_time_wait, live_fresh),
 	};
 

@@ -90,7 +90,7 @@ WRAP(struct mg_holder *, mg_dp_holder, struct mg_dp *dp)
 }
 
 WRAP(int, mg_dp_synack_take, struct mg_dp *dp, const struct mg_ep *local, const struct mg_ep *peer,
-     uint8_t opts[40])
+     const uint8_t opts[40])
 {
 	(void)dp, (void)local, (void)peer, (void)opts;
 	return -ENOENT;

@@ -9,6 +9,13 @@ net_up nojoin
 start_server 8000:echo
 # A web server on IPv4 alone: its IPv6 address refuses.
 mkdir "$T/www" && echo "hello" >"$T/www/file"
+# And what is prohibited, by the servers' router.
+for net in 10.6.1.0/24 fd00:6:1::/64; do
+	via=10.4.0.2
+	[[ $net != *:* ]] || via=fd00:4::2
+	topo_ip px route add $net via $via
+	topo_ip sv route add prohibit $net
+done
 spawn http nsx sv python3 -m http.server 8080 --bind "$SV4" --directory "$T/www"
 listens() {
 	[ -n "$(nsx sv ss -Hltn "sport = :$1")" ]
@@ -46,6 +53,12 @@ eyes() {
 	between "$1: in good time (ms)" "$(awk -v s="${said#* }" 'BEGIN { print int(s * 1000) }')" "$5" "$6"
 }
 
+# Who told the phone of what is prohibited.
+prohibited_heard() {
+	capture_count ue "src host $1 and icmp[0] == 3 and icmp[1] == 13"
+	capture_count ue "src net $2 and icmp6 and ip6[40] == 1 and ip6[41] == 1"
+}
+
 # How the phone was told of unreachable servers: types and codes.
 icmp_heard() {
 	capture_count ue "icmp[0] == 3 and icmp[1] == 1"
@@ -59,6 +72,8 @@ all() { # NAME
 	# second one, that of the repetition.
 	fails_soon "$1: unreachable" 10.6.0.1:80 EHOSTUNREACH 1000
 	fails_soon "$1: unreachable, IPv6" "[fd00:6::1]:80" ENETUNREACH 1000
+	fails_soon "$1: prohibited" 10.6.1.1:80 EHOSTUNREACH 1000
+	fails_soon "$1: prohibited, IPv6" "[fd00:6:1::1]:80" EACCES 1000
 	eyes "$1: a dead IPv6 server" "[fd00:5::1]" "$SV4" 8080 190 $((190 + soon))
 	eyes "$1: an unreachable one" "[fd00:6::1]" "$SV4" 8080 0 $((190 + soon))
 	eyes "$1: one that refuses" "$SV6" "$SV4" 8080 0 189
@@ -68,6 +83,7 @@ all() { # NAME
 
 all "without us"
 like "without us: ICMP errors came" "$(icmp_heard | xargs)" '^[1-9][0-9]* [1-9][0-9]*$'
+like "without us: with their codes" "$(prohibited_heard 10.4.0.2 fd00:4::/64 | xargs)" '^[1-9][0-9]* [1-9][0-9]*$'
 
 for mode in hybrid take-over; do
 	stop cap-ue
@@ -76,7 +92,12 @@ for mode in hybrid take-over; do
 	start_mpgated intercept.mode=$mode converter.connect_timeout_ms=1500
 	all $mode
 	like "$mode: so they do" "$(icmp_heard | xargs)" '^[1-9][0-9]* [1-9][0-9]*$'
-	between "$mode: refused ones are counted" "$(ctl_get counters 'd["hold"]["refused"]')" 3 6
+	# Where hybrid could not see the code, the router says it itself.
+	from="10.4.0.2 fd00:4::/64" refused=3
+	[ $mode = hybrid ] || from="10.6.1.1 fd00:6:1::1/128" refused=8
+	# shellcheck disable=SC2086 # two addresses
+	like "$mode: with their codes" "$(prohibited_heard $from | xargs)" '^[1-9][0-9]* [1-9][0-9]*$'
+	between "$mode: refused ones are counted" "$(ctl_get counters 'd["hold"]["refused"]')" 3 $refused
 	between "$mode: silent ones, too" "$(ctl_get counters 'd["hold"]["timed_out"]')" 2 6
 	is "$mode: such servers are not remembered" \
 		"$(ctl_get servers '[s for s in d if s["server"].split(":")[-1] in ("80", "81")]')" "[]"

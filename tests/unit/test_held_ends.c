@@ -146,6 +146,36 @@ static void the_server_is_out_of_reach(void **state)
 	}
 }
 
+/* MPTCP sockets hide an ICMP error's code. The router says it once more, to the client. */
+static void out_of_reach_of_a_probe(void **state)
+{
+	static const int errors[] = { ENETUNREACH, EHOSTUNREACH, EHOSTDOWN, EPROTO };
+	struct rig *r = *state;
+	struct held_client c;
+
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		a_client(&c);
+		c.syn.mode = MG_MODE_HYBRID;
+		fault(CALL_connect, 0, 1, errors[i]);
+		held_syn(r, &c);
+		held_ends(r, MG_CLOSE_PASSED);
+		all_happened();
+		assert_int_equal(held_count(HELD_PASS), i + 1);
+		assert_int_equal(held_last(HELD_PASS, NULL).value, MG_PASSED_GAVE_UP);
+		rig_close(&c.fd);
+	}
+	assert_int_equal(held_count(HELD_UNREACHABLE) + held_count(HELD_LEARN), 0);
+
+	/* A CPE, which is not asked for the exact code, answers at once. */
+	held_client(&c, SERVER, IPPROTO_TCP);
+	c.syn.kind = MG_HOLD_CPE;
+	fault(CALL_connect, 0, 1, EHOSTUNREACH);
+	held_syn(r, &c);
+	held_ends(r, MG_CLOSE_DECLINED);
+	assert_int_equal(held_last(HELD_UNREACHABLE, NULL).value, 1);
+	rig_close(&c.fd);
+}
+
 /* What went wrong is ours: without us it may work. */
 static void a_shortage_of_ours_is_no_answer(void **state)
 {
@@ -403,6 +433,7 @@ int main(void)
 		HELD_TEST(the_operators_list_is_not_for_what_passes),
 		HELD_TEST(the_server_refuses),
 		HELD_TEST(the_server_is_out_of_reach),
+		HELD_TEST(out_of_reach_of_a_probe),
 		HELD_TEST(a_shortage_of_ours_is_no_answer),
 		HELD_TEST(the_server_is_silent),
 		HELD_TEST(a_client_without_mptcp_passes),

@@ -75,7 +75,7 @@ enum mg_session_state {
 	X(INFORMED, informed, "an Info request, answered")                                   \
 	X(OVERLOAD, overload, "no room to answer: descriptors, memory, or too many pending") \
 	X(STEPPED_ASIDE, stepped_aside, "the server speaks MPTCP: the SYN went on to it")    \
-	X(PASSED, passed, "the SYN went on: draining, no room, or nothing for us")           \
+	X(PASSED, passed, "the SYN went on: no room, nothing for us, or out of reach")       \
 	X(GAVE_UP, gave_up, "the client gave up, or repeated its SYN without MPTCP")         \
 	X(DECLINED, declined, "the server refused, and the client heard so: RST or ICMP")    \
 	X(UNANSWERED, unanswered, "the server did not answer, and neither did we")           \

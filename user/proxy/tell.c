@@ -55,6 +55,12 @@ static uint8_t icmp_code(const struct mg_session *s)
 			       : mg_sock_icmp_code(s->failure.err, mg_ip_is_v4(&s->server_ep.ip));
 }
 
+/* MPTCP sockets hide the code of an ICMP error. To the SYN itself the router says it once more. */
+static bool router_tells(const struct mg_session *s)
+{
+	return s->kind == MG_HOLD_INTERCEPT && s->want_mptcp && !s->failure.icmp;
+}
+
 /* RFC 8803 section 6.2.8 */
 static enum mg_step tell_converts_client(struct mg_session *s, struct mg_convert_buf *answer,
 					 enum failure failure)
@@ -97,6 +103,11 @@ enum mg_step mg_tell_failed(struct mg_session *s, struct mg_convert_buf *answer)
 		mg_hold_reset(holder, s->frame);
 		break;
 	case FAILURE_UNREACHABLE:
+		if (router_tells(s)) {
+			s->reason = MG_CLOSE_PASSED;
+			s->pass_why = MG_PASSED_GAVE_UP;
+			return MG_STEP_PASS;
+		}
 		mg_hold_unreachable(holder, s->frame, icmp_code(s), NULL);
 		break;
 	case FAILURE_FORBIDDEN:

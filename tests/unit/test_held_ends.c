@@ -14,18 +14,23 @@ static void set_policy(struct rig *r, struct mg_policy *next)
 	mg_proxy_set_policy(&r->proxy, next);
 }
 
-static void passes(struct rig *r, struct held_client *c)
+static void passes_by(struct rig *r, struct held_client *c, enum mg_close_reason reason)
 {
 	int before = held_count(HELD_PASS);
 	struct held_event e;
 
 	held_syn(r, c);
-	held_ends(r, MG_CLOSE_PASSED);
+	held_ends(r, reason);
 	assert_int_equal(held_count(HELD_PASS), before + 1);
 	e = held_last(HELD_PASS, NULL);
 	assert_int_equal(e.value, MG_PASSED_OVERLOAD);
 	assert_true(mg_ep_equal(&e.server, &c->syn.server));
 	rig_close(&c->fd);
+}
+
+static void passes(struct rig *r, struct held_client *c)
+{
+	passes_by(r, c, MG_CLOSE_PASSED);
 }
 
 static void what_is_not_for_us_passes(void **state)
@@ -62,7 +67,10 @@ static void too_many_pass(void **state)
 
 	r->config.converter.max_sessions = 0;
 	a_client(&c);
-	passes(r, &c);
+	passes_by(r, &c, MG_CLOSE_OVERLOAD);
+	held_client(&c, SERVER, IPPROTO_TCP);
+	c.syn.kind = MG_HOLD_CPE;
+	passes_by(r, &c, MG_CLOSE_OVERLOAD);
 	r->config.converter.max_sessions = 100;
 
 	r->config.converter.pending_per_client = 1;
@@ -72,7 +80,7 @@ static void too_many_pass(void **state)
 	rig_wait_state(r, MG_SESSION_CONNECT);
 	a_client(&c);
 	held_syn(r, &c);
-	held_wait(HELD_PASS, 2);
+	held_wait(HELD_PASS, 3);
 	held_say(r, &waiting, MG_HELD_RESET);
 	assert_true(wait_until(rig_stats(r).active == 0));
 	rig_close(&c.fd);
@@ -80,6 +88,31 @@ static void too_many_pass(void **state)
 	held_stuck_close();
 	r->last = rig_stats(r);
 	held_works(r);
+}
+
+static void too_many_are_dropped(void **state)
+{
+	struct rig *r = *state;
+	struct mg_policy draining = r->policy;
+	struct held_client c;
+
+	r->config.intercept.on_overload = MG_OVERLOAD_DROP;
+	r->config.converter.max_sessions = 0;
+	a_client(&c);
+	held_syn(r, &c);
+	held_ends(r, MG_CLOSE_OVERLOAD);
+	assert_int_equal(held_count(HELD_PASS), 0);
+	assert_int_equal(held_count(HELD_RELEASE), 1);
+	rig_close(&c.fd);
+
+	/* A daemon that is leaving is no overload, nor is what is not for it. */
+	held_client(&c, OWN ":80", IPPROTO_MPTCP);
+	passes(r, &c);
+	draining.draining = true;
+	set_policy(r, &draining);
+	a_client(&c);
+	passes(r, &c);
+	set_policy(r, &r->policy);
 }
 
 /* Denied destinations are the converter's: what passes by would have reached them anyway. */
@@ -430,6 +463,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		HELD_TEST(what_is_not_for_us_passes),
 		HELD_TEST(too_many_pass),
+		HELD_TEST(too_many_are_dropped),
 		HELD_TEST(the_operators_list_is_not_for_what_passes),
 		HELD_TEST(the_server_refuses),
 		HELD_TEST(the_server_is_out_of_reach),

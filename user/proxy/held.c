@@ -153,10 +153,12 @@ enum mg_step mg_held_start(struct mg_session *s)
 
 	if (s->kind == MG_HOLD_CONVERT)
 		return MG_STEP_NEXT; /* greet judges it */
-	if (p->draining || !has_room(s) ||
-	    atomic_load(&s->worker->proxy->sessions) > p->config->converter.max_sessions ||
-	    mg_policy_is_own(p, &s->server_ep.ip))
+	if (p->draining || !has_room(s) || mg_policy_is_own(p, &s->server_ep.ip))
 		return pass(s, MG_CLOSE_PASSED, MG_PASSED_OVERLOAD);
+	if (atomic_load(&s->worker->proxy->sessions) > p->config->converter.max_sessions) {
+		s->reason = MG_CLOSE_OVERLOAD; /* intercept.on_overload */
+		return MG_STEP_CLOSE;
+	}
 	if (s->kind == MG_HOLD_CPE) {
 		s->want_mptcp = true;
 		return MG_STEP_NEXT;

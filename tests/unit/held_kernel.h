@@ -60,6 +60,7 @@ static struct {
 	int take_err, stand_in_err;
 	in_port_t stand_in; /* the listener for port 80, where that one is not to be had */
 	int announced;
+	unsigned int syn_repeats; /* of any connection to a server */
 } kernel = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static _Atomic unsigned int held_beats;
@@ -234,6 +235,12 @@ WRAP(void, mg_sock_abort, int fd)
 {
 	held_note((struct held_event){ .call = HELD_ABORT });
 	__real_mg_sock_abort(fd);
+}
+
+WRAP(unsigned int, mg_sock_syn_repeats, int fd)
+{
+	(void)fd;
+	return kernel.syn_repeats;
 }
 
 static inline bool accepted_is(int fd)

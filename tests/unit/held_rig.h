@@ -226,6 +226,7 @@ static inline int held_setup_workers(void **state, unsigned int workers)
 	kernel.n = kernel.held = kernel.tokens = kernel.take_err = kernel.stand_in_err = 0;
 	kernel.stand_in = 0;
 	kernel.announced = 0;
+	kernel.syn_repeats = 0;
 	for (int i = 0; i < 2; i++) {
 		kernel.ring[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		kernel.first[i] = kernel.last[i] = 0;

@@ -196,6 +196,29 @@ static void a_plain_server_is_learned_and_used(void **state)
 	assert_int_equal(held_count(HELD_LEARN), 1);
 }
 
+/* Its SYN was repeated so often that it went without MP_CAPABLE in the end. */
+static void a_probe_that_did_not_ask_teaches_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	for (int i = 1; i <= 3; i++) {
+		kernel.syn_repeats = i < 3 ? 2 : 1;
+		hybrid_client(&c, SERVER);
+		held_syn(r, &c);
+		r->server = rig_accept(r->listener);
+		held_wait(HELD_TAKE, i);
+		held_arrive(&c);
+		rig_wait_state(r, MG_SESSION_RELAY);
+		held_relays(r, &c);
+		/* The next one asks, while this one is still there. */
+		assert_int_equal(held_count(HELD_LEARN), i < 3 ? 0 : 1);
+		assert_int_equal(r->proxy.servers.n, i < 3 ? 0 : 1);
+		held_finish(r, &c);
+		assert_int_equal(r->last.probes, i);
+	}
+}
+
 /* The probe is gone before the SYN goes on: to the server both are the same connection. */
 static void an_mptcp_server_is_left_alone(void **state)
 {
@@ -376,6 +399,7 @@ int main(void)
 		HELD_TEST(the_server_breaks_before_the_accept),
 		HELD_TEST(a_cpe_speaks_mptcp_upstream),
 		HELD_TEST(a_plain_server_is_learned_and_used),
+		HELD_TEST(a_probe_that_did_not_ask_teaches_nothing),
 		HELD_TEST(an_mptcp_server_is_left_alone),
 		HELD_TEST(known_servers_are_not_asked),
 		HELD_TEST(listeners_come_and_go),

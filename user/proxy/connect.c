@@ -5,6 +5,9 @@
 #include "proxy/proxy.h"
 #include "sys/sock.h"
 
+/* net.mptcp.syn_retrans_before_tcp_fallback, unless somebody set it */
+#define SYN_REPEATS_PLAIN 2
+
 static int open_connection(struct mg_session *s)
 {
 	const struct mg_config *c = s->worker->policy->config;
@@ -58,6 +61,11 @@ static void learn(struct mg_session *s)
 {
 	struct mg_proxy *p = s->worker->proxy;
 
+	/* The SYN that was answered did perhaps not ask for MPTCP. */
+	if (!s->server_mptcp && mg_sock_syn_repeats(s->server.io.fd) >= SYN_REPEATS_PLAIN) {
+		mg_servers_leave(&p->servers, &s->asker, &s->server_ep);
+		return;
+	}
 	mg_hold_learn(p->holder, &s->server_ep, s->server_mptcp);
 	mg_servers_tell(&p->servers, &s->server_ep,
 			s->server_mptcp ? MG_KNOWN_MPTCP : MG_KNOWN_PLAIN, s->worker->loop.now_ms);

@@ -296,6 +296,14 @@ void mg_sock_connect_result(int fd, struct mg_sock_failure *why)
 	}
 }
 
+unsigned int mg_sock_syn_repeats(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) ? 0 : info.tcpi_total_retrans;
+}
+
 void mg_sock_abort(int fd)
 {
 	struct linger now = { .l_onoff = 1, .l_linger = 0 };

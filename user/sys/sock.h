@@ -55,6 +55,9 @@ struct mg_sock_failure {
 };
 /* From here on an ICMP error is only what TCP makes of it. */
 void mg_sock_connect_result(int fd, struct mg_sock_failure *why);
+/* How often the SYN of a connection that just came about was repeated; 0 if that cannot be told.
+ * From net.mptcp.syn_retrans_before_tcp_fallback on Linux repeats it without MP_CAPABLE. */
+unsigned int mg_sock_syn_repeats(int fd);
 /* The ICMP code closest to an errno, for where no ICMP message was seen. */
 uint8_t mg_sock_icmp_code(int err, bool v4);
 

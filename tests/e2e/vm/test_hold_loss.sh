@@ -11,6 +11,9 @@ lossy() { # SPACE DEVICE
 	nsx "$1" tc qdisc replace dev "$2" root netem delay 5ms loss 5% limit 10000
 }
 
+# A kernel that once lost three SYNs with MPTCP, and not the one without, offers none for an hour.
+nsx ue sysctl -qw net.mptcp.blackhole_timeout=0 2>/dev/null || true
+
 n=24
 start_server 8000:echo
 start_mserver m8443:echo

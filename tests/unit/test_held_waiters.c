@@ -97,15 +97,45 @@ static void waiters_of_a_failed_probe_ask_themselves(void **state)
 	struct held_client c[3];
 
 	three(r, c);
+	/* Its client gives up, and the next one cannot get there: that is what the last one hears.
+	 */
+	fault(CALL_connect, 0, 1, EHOSTUNREACH);
 	held_say(r, &c[0], MG_HELD_RESET);
-	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 2)));
+	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 1)));
+	all_happened();
 	assert_int_equal(rig_stats(r).probes, 3);
 	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], 1);
+	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_PASSED], 1);
 	held_stuck_close();
-	/* The SYNs are repeated, and refused. */
-	held_wait(HELD_RESET, 2);
+	/* The SYN is repeated, and refused. */
+	held_wait(HELD_RESET, 1);
 	assert_true(wait_until(rig_stats(r).active == 0));
-	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_DECLINED], 2);
+	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_DECLINED], 1);
+	three_closed(c);
+}
+
+/* Who gives up says nothing of the server: one of the others asks, the rest waits on. */
+static void one_waiter_asks_for_who_gave_up(void **state)
+{
+	struct rig *r = *state;
+	struct verdict v = { .p = &r->proxy, .known = MG_KNOWN_MPTCP };
+	struct held_client c[3];
+	struct held_event passed;
+
+	three(r, c);
+	held_say(r, &c[0], MG_HELD_RESET);
+	assert_true(wait_until(states_are(r, MG_SESSION_CONNECT, 1)));
+	assert_true(states_are(r, MG_SESSION_HOLD, 1));
+	assert_int_equal(rig_stats(r).probes, 2);
+	mg_loop_call(&r->proxy.workers[0].loop, tell, &v);
+	held_wait(HELD_PASS, 1);
+	passed = held_last(HELD_PASS, NULL);
+	assert_true(mg_ep_equal(&passed.client, &c[2].syn.client));
+	assert_int_equal(rig_stats(r).probes, 2);
+	held_say(r, &c[1], MG_HELD_RESET);
+	assert_true(wait_until(rig_stats(r).active == 0));
+	assert_int_equal(rig_stats(r).closed_by[MG_CLOSE_GAVE_UP], 2);
+	held_stuck_close();
 	three_closed(c);
 }
 
@@ -150,6 +180,8 @@ int main(void)
 		HELD_TEST_TWO(waiters_hear_of_tcp),
 		HELD_TEST(waiters_of_a_failed_probe_ask_themselves),
 		HELD_TEST_TWO(waiters_of_a_failed_probe_ask_themselves),
+		HELD_TEST(one_waiter_asks_for_who_gave_up),
+		HELD_TEST_TWO(one_waiter_asks_for_who_gave_up),
 		HELD_TEST_TWO(waiters_do_not_wait_long),
 		HELD_TEST_TWO(a_waiter_may_give_up),
 	};

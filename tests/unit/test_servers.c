@@ -67,6 +67,13 @@ static void leave(struct mg_asker *a, const char *server)
 	mg_servers_leave(&servers, a, &ep);
 }
 
+static void hand_on(struct mg_asker *a, const char *server)
+{
+	struct mg_ep ep = ep_of(server);
+
+	mg_servers_hand_on(&servers, a, &ep);
+}
+
 static void hears(const struct mg_asker *a, enum mg_known verdict)
 {
 	assert_true(woken(&inbox));
@@ -123,6 +130,67 @@ static void a_failed_probe_is_no_verdict(void **state)
 	leave(&b, ONE);
 	leave(&c, ONE);
 	hears_nothing();
+}
+
+static void who_gives_up_hands_on(void **state)
+{
+	struct mg_asker a, b, c, d;
+
+	(void)state;
+	ask(&a, ONE, 0, 0);
+	ask(&b, ONE, 0, 0);
+	ask(&c, ONE, 0, 0);
+	hand_on(&a, ONE);
+	hears(&b, MG_KNOWN_NOTHING);
+	hears_nothing(); /* c waits on */
+	assert_int_equal(ask(&d, ONE, 0, 0), MG_ASK_WAIT);
+	hand_on(&a, ONE); /* it has no part in it any more */
+	hears_nothing();
+	tell(ONE, MG_KNOWN_PLAIN, 0);
+	leave(&b, ONE);
+	hears(&c, MG_KNOWN_PLAIN);
+	hears(&d, MG_KNOWN_PLAIN);
+	hears_nothing();
+}
+
+static void who_was_chosen_leaves_before_it_heard(void **state)
+{
+	struct mg_asker a, b, c, d;
+
+	(void)state;
+	ask(&a, ONE, 0, 0);
+	ask(&b, ONE, 0, 0);
+	ask(&c, ONE, 0, 0);
+	ask(&d, ONE, 0, 0);
+	hand_on(&a, ONE);
+	hand_on(&b, ONE);
+	hears(&c, MG_KNOWN_NOTHING);
+	hears_nothing();
+	/* A probe that failed is everybody's news. */
+	leave(&c, ONE);
+	hears(&d, MG_KNOWN_NOTHING);
+	hears_nothing();
+	assert_int_equal(servers.n, 0);
+	leave(&d, ONE);
+	/* The last one has nobody to hand on to. */
+	ask(&a, ONE, 0, 0);
+	hand_on(&a, ONE);
+	assert_int_equal(servers.n, 0);
+}
+
+static void a_waiter_that_gives_up_changes_nothing(void **state)
+{
+	struct mg_asker a, b, c;
+
+	(void)state;
+	ask(&a, ONE, 0, 0);
+	ask(&b, ONE, 0, 0);
+	ask(&c, ONE, 0, 0);
+	hand_on(&b, ONE);
+	hears_nothing();
+	tell(ONE, MG_KNOWN_MPTCP, 0);
+	hears(&c, MG_KNOWN_MPTCP);
+	leave(&a, ONE);
 }
 
 static void a_waiter_leaves(void **state)
@@ -264,9 +332,15 @@ static void threads_ask_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(one_asks_the_others_wait), TEST(a_failed_probe_is_no_verdict),
-		TEST(a_waiter_leaves),		TEST(a_verdict_is_for_older_syns_only),
-		TEST(a_verdict_is_dropped),	TEST(anybody_may_tell),
+		TEST(one_asks_the_others_wait),
+		TEST(a_failed_probe_is_no_verdict),
+		TEST(who_gives_up_hands_on),
+		TEST(who_was_chosen_leaves_before_it_heard),
+		TEST(a_waiter_that_gives_up_changes_nothing),
+		TEST(a_waiter_leaves),
+		TEST(a_verdict_is_for_older_syns_only),
+		TEST(a_verdict_is_dropped),
+		TEST(anybody_may_tell),
 		TEST(threads_ask_once),
 	};
 

@@ -183,7 +183,7 @@ enum mg_step mg_held_step(struct mg_session *s)
 
 enum mg_step mg_held_timeout(struct mg_session *s)
 {
-	mg_servers_leave(&s->worker->proxy->servers, &s->asker, &s->server_ep);
+	mg_servers_hand_on(&s->worker->proxy->servers, &s->asker, &s->server_ep);
 	return ask_ourselves(s);
 }
 

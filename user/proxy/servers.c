@@ -117,20 +117,32 @@ enum mg_ask mg_servers_ask(struct mg_servers *s, struct mg_asker *a, struct mg_i
 	return ask;
 }
 
-static void wake(struct mg_probe *p, enum mg_known verdict)
+static void wake_one(struct mg_probe *p, enum mg_known verdict)
 {
+	struct mg_asker *a = mg_container_of(mg_list_pop(&p->waiters), struct mg_asker, node);
+	bool first = mg_list_empty(&a->inbox->told);
 	uint64_t one = 1;
 
-	while (!mg_list_empty(&p->waiters)) {
-		struct mg_asker *a =
-			mg_container_of(mg_list_pop(&p->waiters), struct mg_asker, node);
-		bool first = mg_list_empty(&a->inbox->told);
+	a->verdict = verdict;
+	mg_list_append(&a->inbox->told, &a->node);
+	while (first && write(a->inbox->io.fd, &one, sizeof(one)) < 0 && errno == EINTR)
+		;
+}
 
-		a->verdict = verdict;
-		mg_list_append(&a->inbox->told, &a->node);
-		while (first && write(a->inbox->io.fd, &one, sizeof(one)) < 0 && errno == EINTR)
-			;
-	}
+static void wake(struct mg_probe *p, enum mg_known verdict)
+{
+	while (!mg_list_empty(&p->waiters))
+		wake_one(p, verdict);
+}
+
+/* Who waited longest is the one to tell from now on. */
+static void choose(struct mg_probe *p)
+{
+	struct mg_asker *next = mg_container_of(p->waiters.next, struct mg_asker, node);
+
+	next->asks = true;
+	p->asker = next;
+	wake_one(p, MG_KNOWN_NOTHING);
 }
 
 void mg_servers_tell(struct mg_servers *s, const struct mg_ep *server, enum mg_known verdict,
@@ -156,25 +168,41 @@ uint64_t mg_servers_told(struct mg_servers *s)
 	return atomic_load(&s->n_told);
 }
 
-void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server)
+static void leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server,
+		  bool hand_on)
 {
-	if (!a->asks && !a->inbox)
+	/* As long as it waits, others may make it the one that asks. */
+	if (!a->inbox && !a->asks)
 		return;
 	pthread_mutex_lock(&s->lock);
+	if (a->inbox)
+		mg_list_remove(&a->node);
 	if (a->asks) {
 		struct mg_probe **at = find(s, server);
 
 		/* Another one may ask by now, or somebody else have told. */
 		if (*at && (*at)->asker == a && (*at)->verdict == MG_KNOWN_NOTHING) {
-			wake(*at, MG_KNOWN_NOTHING);
-			drop(s, at);
+			if (hand_on && !mg_list_empty(&(*at)->waiters)) {
+				choose(*at);
+			} else {
+				wake(*at, MG_KNOWN_NOTHING);
+				drop(s, at);
+			}
 		}
-	} else {
-		mg_list_remove(&a->node);
 	}
 	pthread_mutex_unlock(&s->lock);
 	a->asks = false;
 	a->inbox = NULL;
+}
+
+void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server)
+{
+	leave(s, a, server, false);
+}
+
+void mg_servers_hand_on(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server)
+{
+	leave(s, a, server, true);
 }
 
 void mg_servers_forget(struct mg_servers *s, const struct mg_ep *server)

@@ -69,6 +69,9 @@ void mg_servers_tell(struct mg_servers *s, const struct mg_ep *server, enum mg_k
 		     uint64_t now_ms);
 /* Out of it, in whatever part; harmless for who has none. Who was to tell and did not, failed. */
 void mg_servers_leave(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server);
+/* The same, but for a reason that says nothing of the server: of those that wait one is to tell
+ * from now on (MG_KNOWN_NOTHING comes to its inbox), the others wait for it. */
+void mg_servers_hand_on(struct mg_servers *s, struct mg_asker *a, const struct mg_ep *server);
 /* Forgets verdicts: of this server, or (NULL) of all. */
 void mg_servers_forget(struct mg_servers *s, const struct mg_ep *server);
 

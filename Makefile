@@ -102,6 +102,7 @@ WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc 
              mg_hold_announce mg_hold_beat mg_hold_fd mg_hold_learn mg_hold_listen_ip mg_hold_pass mg_hold_read mg_hold_release mg_hold_reset \
              mg_hold_stand_in mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
 WRAP_test_held := $(WRAP_HELD)
+WRAP_test_held_again := $(WRAP_HELD)
 WRAP_test_held_ends := $(WRAP_HELD)
 WRAP_test_held_faults := $(WRAP_HELD)
 WRAP_test_held_slow := $(WRAP_HELD)

@@ -147,7 +147,6 @@ static void register_token(struct mg_session *s)
 void mg_session_adopt(struct mg_session *s, int fd, bool mptcp)
 {
 	/* From here on repetitions find the socket. */
-	mg_held_drop(s);
 	mg_hold_release(s->worker->proxy->holder, &s->client_ep, mg_held_at(s), s->isn);
 	s->held = false;
 	mg_session_accepted(s);

@@ -37,14 +37,26 @@ const struct mg_ep *mg_held_at(const struct mg_session *s)
 	return s->kind == MG_HOLD_CONVERT ? &s->converter_ep : &s->server_ep;
 }
 
-struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
-				const struct mg_ep *server)
+static struct mg_session *find(struct mg_worker *w, const struct mg_ep *client,
+			       const struct mg_ep *server, bool unaccepted)
 {
 	struct mg_session *s = w->held.open ? *bucket(&w->held, client, server) : NULL;
 
-	while (s && !(mg_ep_equal(&s->client_ep, client) && mg_ep_equal(mg_held_at(s), server)))
+	while (s && !(s->unaccepted == unaccepted && mg_ep_equal(&s->client_ep, client) &&
+		      mg_ep_equal(mg_held_at(s), server)))
 		s = s->held_next;
 	return s;
+}
+
+struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
+				const struct mg_ep *server)
+{
+	return find(w, client, server, true);
+}
+
+struct mg_session *mg_held_before(const struct mg_session *s)
+{
+	return find(s->worker, &s->client_ep, mg_held_at(s), false);
 }
 
 /* Without memory the table stays as it is, only slower. */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * SYNs that TC holds, as a worker sees them: where they come in, and which session each of them is
- * until its connection is accepted.
+ * SYNs that TC holds, as a worker sees them: where they come in, and which session each of them is.
  */
 #ifndef MG_PROXY_HELD_H
 #define MG_PROXY_HELD_H
@@ -24,7 +23,7 @@ struct mg_held_in {
 	struct mg_timer beat;
 	uint64_t known;	 /* mg_servers_told when the ring was last seen empty */
 	uint8_t key[16]; /* clients choose their endpoints, so they must not choose buckets */
-	struct mg_session **buckets;
+	struct mg_session **buckets; /* sessions that began with a held SYN, by its endpoints */
 	size_t n_buckets, n;
 };
 
@@ -38,8 +37,11 @@ void mg_held_beat(struct mg_worker *w);
 
 void mg_held_put(struct mg_session *s);
 void mg_held_drop(struct mg_session *s); /* harmless for who is not there */
+/* The one whose connection is not accepted yet. */
 struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
 				const struct mg_ep *server);
+/* An accepted one of the same endpoints, from before. */
+struct mg_session *mg_held_before(const struct mg_session *s);
 
 /* Where the SYN went: a Convert session's server is somewhere else. */
 const struct mg_ep *mg_held_at(const struct mg_session *s);

@@ -162,7 +162,7 @@ struct mg_session {
 	bool probe;	   /* the connection to the server is to tell whether it speaks MPTCP */
 	bool server_mptcp; /* it does: seen on our connection to it */
 	enum mg_passed_why pass_why;
-	struct mg_session *held_next;	/* in the worker's table of SYNs not accepted yet */
+	struct mg_session *held_next;	/* in the worker's table of held SYNs */
 	struct mg_asker asker;		/* towards servers.c */
 	struct mg_timer hold_timer;	/* converter.hold_max_ms */
 	struct mg_port *port;		/* the listener it was let into, and joins come to */

@@ -17,6 +17,13 @@ enum failure {
 	FAILURE_SILENCE,
 };
 
+/* From the client's own address and port, or not at all */
+static bool as_client(const struct mg_session *s)
+{
+	return s->kind == MG_HOLD_INTERCEPT &&
+	       s->worker->policy->config->intercept.source == MG_SOURCE_PRESERVED;
+}
+
 static enum failure kind_of(const struct mg_session *s)
 {
 	if (s->timed_out)
@@ -41,9 +48,12 @@ static enum failure kind_of(const struct mg_session *s)
 	case ENOBUFS:
 	case ENOMEM:
 	case EAGAIN:
-	case EADDRNOTAVAIL:
 	case EADDRINUSE:
 		return FAILURE_SHORTAGE;
+	case EADDRNOTAVAIL:
+		/* To the server the SYN would belong to the connection that is there. The client
+		 * repeats it, and it may be over by then. */
+		return as_client(s) ? FAILURE_SILENCE : FAILURE_SHORTAGE;
 	default:
 		return FAILURE_SILENCE;
 	}

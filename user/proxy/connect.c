@@ -11,36 +11,15 @@
 /* net.mptcp.syn_retrans_before_tcp_fallback, unless somebody set it */
 #define SYN_REPEATS_PLAIN 2
 
-/* Has it no connection left on which its client could still say something? */
-static bool client_is_gone(const struct mg_session *s)
-{
-	struct mg_mptcp_subflow list[MG_MPTCP_SUBFLOWS_MAX];
-	int n;
-
-	if (s->client.io.fd < 0 || s->client.failed)
-		return true;
-	if (!s->mptcp)
-		return false;
-	n = mg_mptcp_subflows(s->client.io.fd, list, MG_MPTCP_SUBFLOWS_MAX);
-	for (int i = 0; i < n; i++) {
-		if (list[i].remote.port) /* the first one stays in the list when it is over */
-			return false;
-	}
-	return n >= 0;
-}
-
 /* What the client begins anew is over, and its RST goes first; unless it lives on other subflows.
  */
 static int connect_as_client(struct mg_session *s)
 {
-	struct mg_session *before;
 	int err = mg_sock_connect_exact(&s->server.io.fd, &s->server_ep, &s->client_ep,
 					s->want_mptcp);
 
-	before = err == -EADDRNOTAVAIL ? mg_held_before(s) : NULL;
-	if (!before || !client_is_gone(before))
+	if (err != -EADDRNOTAVAIL || !mg_held_make_room(s))
 		return err;
-	mg_session_close(before, MG_CLOSE_CLIENT_RESET);
 	return mg_sock_connect_exact(&s->server.io.fd, &s->server_ep, &s->client_ep, s->want_mptcp);
 }
 

@@ -12,6 +12,7 @@
 #include "abi/siphash.h"
 #include "base/log.h"
 #include "proxy/proxy.h"
+#include "sys/mptcp.h"
 #include "sys/sock.h"
 
 #define BUCKETS_FIRST 256
@@ -52,11 +53,6 @@ struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
 				const struct mg_ep *server)
 {
 	return find(w, client, server, true);
-}
-
-struct mg_session *mg_held_before(const struct mg_session *s)
-{
-	return find(s->worker, &s->client_ep, mg_held_at(s), false);
 }
 
 /* Without memory the table stays as it is, only slower. */
@@ -107,6 +103,58 @@ void mg_held_drop(struct mg_session *s)
 	*at = s->held_next;
 	s->held_next = NULL;
 	in->n--;
+}
+
+/* ---- a client begins anew ---------------------------------------------------------------------
+ */
+
+/* Has it no connection left on which its client could still say something? */
+static bool client_is_gone(const struct mg_session *s)
+{
+	struct mg_mptcp_subflow list[MG_MPTCP_SUBFLOWS_MAX];
+	int n;
+
+	if (s->client.io.fd < 0 || s->client.failed)
+		return true;
+	if (!s->mptcp)
+		return false;
+	n = mg_mptcp_subflows(s->client.io.fd, list, MG_MPTCP_SUBFLOWS_MAX);
+	for (int i = 0; i < n; i++) {
+		if (list[i].remote.port) /* the first one stays in the list when it is over */
+			return false;
+	}
+	return n >= 0;
+}
+
+static bool make_room(struct mg_worker *w, const struct mg_ep *client, const struct mg_ep *server,
+		      bool *known)
+{
+	struct mg_session *before = find(w, client, server, false);
+
+	*known = before;
+	if (!before || !client_is_gone(before))
+		return false;
+	mg_session_close(before, MG_CLOSE_CLIENT_RESET);
+	return true;
+}
+
+bool mg_held_make_room(struct mg_session *s)
+{
+	struct mg_worker *w = s->worker;
+	bool known, made = make_room(w, &s->client_ep, mg_held_at(s), &known);
+
+	if (!known && w->proxy->n_workers > 1)
+		mg_again_put(&w->proxy->again, &s->client_ep, mg_held_at(s));
+	return made;
+}
+
+static void make_room_for_others(struct mg_worker *w)
+{
+	struct mg_ep client, server;
+	bool known;
+
+	while (mg_again_take(&w->proxy->again, &w->held.again, &client, &server))
+		make_room(w, &client, &server, &known);
 }
 
 /* ---- the room -------------------------------------------------------------------------------- */
@@ -293,6 +341,7 @@ static void beat(struct mg_timer *t)
 	struct mg_worker *w = mg_container_of(t, struct mg_worker, held.beat);
 
 	mg_held_beat(w);
+	make_room_for_others(w);
 	mg_held_read(w); /* to see it empty */
 	mg_timer_arm(&w->loop.timers, t, w->loop.now_ms + beat_ms(w));
 }

@@ -21,6 +21,7 @@ struct mg_held_in {
 	struct mg_io ring;
 	struct mg_inbox inbox;
 	struct mg_timer beat;
+	uint64_t again;	 /* mg_again_take's */
 	uint64_t known;	 /* mg_servers_told when the ring was last seen empty */
 	uint8_t key[16]; /* clients choose their endpoints, so they must not choose buckets */
 	struct mg_session **buckets; /* sessions that began with a held SYN, by its endpoints */
@@ -40,8 +41,10 @@ void mg_held_drop(struct mg_session *s); /* harmless for who is not there */
 /* The one whose connection is not accepted yet. */
 struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
 				const struct mg_ep *server);
-/* An accepted one of the same endpoints, from before. */
-struct mg_session *mg_held_before(const struct mg_session *s);
+/* A session from before is in the way, of the same endpoints: ends it if its client is gone. False
+ * if it lives, or is another worker's, which then does the same before the client repeats its SYN.
+ */
+bool mg_held_make_room(struct mg_session *s);
 
 /* Where the SYN went: a Convert session's server is somewhere else. */
 const struct mg_ep *mg_held_at(const struct mg_session *s);

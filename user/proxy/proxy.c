@@ -21,6 +21,7 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	if (err)
 		return err;
 	mg_offers_init(&p->offers);
+	mg_again_init(&p->again);
 	mg_via_memory_init(&p->via);
 	err = mg_servers_init(&p->servers);
 	if (!err)

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "proxy/again.h"
 #include "proxy/offers.h"
 #include "proxy/pending.h"
 #include "proxy/via.h"
@@ -21,6 +22,7 @@ struct mg_proxy {
 	struct mg_via_memory via;
 	struct mg_holder *holder; /* NULL: no SYN is held */
 	struct mg_servers servers;
+	struct mg_again again;
 	_Atomic uint64_t ports_told[1024]; /* a bit per port that could not be listened on */
 	_Atomic uint64_t sessions;	   /* now, of all workers */
 	_Atomic unsigned int unaccepted;   /* of them: their clients have no socket yet */

@@ -2,6 +2,14 @@
 /* Convert messages that come in a SYN and are judged before it is let in. */
 #include "held_rig.h"
 
+static void asks_and_is_let_in(struct rig *r, struct held_client *c, const char *rest)
+{
+	held_asks(c, SERVER, rest);
+	held_syn(r, c);
+	r->server = rig_accept(r->listener);
+	held_let_in(r, 1);
+}
+
 /* ---- in RFC 8803's order --------------------------------------------------------------------- */
 
 static void the_server_first_then_the_client(void **state)
@@ -10,10 +18,7 @@ static void the_server_first_then_the_client(void **state)
 	struct mg_session_row *rows;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "first");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "first");
 	assert_true(rig_state_is(r, MG_SESSION_ACCEPT));
 	held_arrive(&c);
 	held_says_it_again(&c);
@@ -42,10 +47,7 @@ static void the_message_comes_with_the_socket(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "first");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "first");
 	assert_int_equal(sendto(c.fd, c.payload, c.payload_bytes, MSG_FASTOPEN,
 				(struct sockaddr *)&to, sizeof(to)),
 			 c.payload_bytes);
@@ -61,10 +63,7 @@ static void the_message_comes_in_pieces(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "first");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "first");
 	held_arrive(&c);
 	for (size_t i = 0; i < c.payload_bytes; i++) {
 		rig_say(c.fd, c.payload + i, 1);
@@ -95,10 +94,7 @@ static void another_message_than_the_one_judged(void **state)
 
 	for (int piece = 0; piece < 2; piece++) {
 		kernel.n = 0;
-		held_asks(&c, SERVER, "");
-		held_syn(r, &c);
-		r->server = rig_accept(r->listener);
-		held_let_in(r, 1);
+		asks_and_is_let_in(r, &c, "");
 		held_arrive(&c);
 		if (piece) {
 			rig_say(c.fd, c.payload, 10);
@@ -118,10 +114,7 @@ static void a_client_that_ends_in_its_message(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "");
 	held_arrive(&c);
 	rig_say(c.fd, c.payload, 5);
 	shutdown(c.fd, SHUT_WR);
@@ -134,10 +127,7 @@ static void a_client_that_breaks_in_its_message(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "");
 	held_arrive(&c);
 	rig_say(c.fd, c.payload, 5);
 	rig_sync(r);
@@ -150,10 +140,7 @@ static void a_client_that_is_silent(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "");
 	held_arrive(&c);
 	held_wait(HELD_RELEASE, 1);
 	rig_advance(r, 6);
@@ -166,10 +153,7 @@ static void a_client_that_does_not_come(void **state)
 	struct rig *r = *state;
 	struct held_client c;
 
-	held_asks(&c, SERVER, "");
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_let_in(r, 1);
+	asks_and_is_let_in(r, &c, "");
 	rig_advance(r, 6);
 	broken_off(r, &c, MG_CLOSE_ACCEPT_TIMEOUT);
 }

@@ -247,6 +247,16 @@ enum mg_step mg_held_timeout(struct mg_session *s)
 	return ask_ourselves(s);
 }
 
+void mg_held_ask_no_more(struct mg_session *s)
+{
+	struct mg_servers *servers = &s->worker->proxy->servers;
+
+	if (s->reason == MG_CLOSE_GAVE_UP || s->reason == MG_CLOSE_OPERATOR)
+		mg_servers_hand_on(servers, &s->asker, &s->server_ep);
+	else
+		mg_servers_leave(servers, &s->asker, &s->server_ep);
+}
+
 struct mg_span mg_held_payload(const struct mg_session *s)
 {
 	const struct mg_frame *f = s->frame;

@@ -46,6 +46,9 @@ struct mg_session *mg_held_find(struct mg_worker *w, const struct mg_ep *client,
  */
 bool mg_held_make_room(struct mg_session *s);
 
+/* It ends. Who waits for news of its server hears of failures; a client that leaves is none. */
+void mg_held_ask_no_more(struct mg_session *s);
+
 /* Where the SYN went: a Convert session's server is somewhere else. */
 const struct mg_ep *mg_held_at(const struct mg_session *s);
 /* The data that the held SYN brought. */

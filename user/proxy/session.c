@@ -93,24 +93,13 @@ void mg_session_accepted(struct mg_session *s)
 	s->unaccepted = false;
 }
 
-/* Who waits for news of the server hears of its failures. A client that leaves is none. */
-static void ask_no_more(struct mg_session *s)
-{
-	struct mg_servers *servers = &s->worker->proxy->servers;
-
-	if (s->reason == MG_CLOSE_GAVE_UP || s->reason == MG_CLOSE_OPERATOR)
-		mg_servers_hand_on(servers, &s->asker, &s->server_ep);
-	else
-		mg_servers_leave(servers, &s->asker, &s->server_ep);
-}
-
 /* The kernel forgets the SYN. One that only we are in the way of goes on. */
 static void let_go(struct mg_session *s)
 {
 	struct mg_worker *w = s->worker;
 
 	mg_timer_disarm(&w->loop.timers, &s->hold_timer);
-	ask_no_more(s);
+	mg_held_ask_no_more(s);
 	mg_held_drop(s);
 	mg_session_accepted(s);
 	if (s->held && !s->taken && may_go_on(s)) {

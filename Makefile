@@ -98,7 +98,7 @@ WRAP_test_session := clock_gettime
 WRAP_test_session_faults := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv \
                             send socket
 WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv send socket \
-             mg_dp_holder mg_dp_synack_take mg_sock_abort mg_sock_local mg_sock_syn_repeats \
+             mg_dp_holder mg_dp_synack_take mg_sock_abort mg_sock_local mg_sock_syn_repeats mg_mptcp_received_bytes \
              mg_hold_announce mg_hold_beat mg_hold_fd mg_hold_learn mg_hold_listen_ip mg_hold_pass mg_hold_read mg_hold_release mg_hold_reset \
              mg_hold_stand_in mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
 WRAP_test_held := $(WRAP_HELD)

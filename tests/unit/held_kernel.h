@@ -61,6 +61,7 @@ static struct {
 	in_port_t stand_in; /* the listener for port 80, where that one is not to be had */
 	int announced;
 	unsigned int syn_repeats; /* of any connection to a server */
+	uint64_t received_bytes;  /* from any server; 0: that cannot be told */
 } kernel = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static _Atomic unsigned int held_beats;
@@ -241,6 +242,13 @@ WRAP(unsigned int, mg_sock_syn_repeats, int fd)
 {
 	(void)fd;
 	return kernel.syn_repeats;
+}
+
+WRAP(int, mg_mptcp_received_bytes, int fd, uint64_t *bytes)
+{
+	(void)fd;
+	*bytes = kernel.received_bytes;
+	return kernel.received_bytes ? 0 : -EOPNOTSUPP;
 }
 
 static inline bool accepted_is(int fd)

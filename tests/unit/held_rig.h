@@ -227,6 +227,7 @@ static inline int held_setup_workers(void **state, unsigned int workers)
 	kernel.stand_in = 0;
 	kernel.announced = 0;
 	kernel.syn_repeats = 0;
+	kernel.received_bytes = 0;
 	for (int i = 0; i < 2; i++) {
 		kernel.ring[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		kernel.first[i] = kernel.last[i] = 0;

@@ -196,6 +196,44 @@ static void a_plain_server_is_learned_and_used(void **state)
 	assert_int_equal(held_count(HELD_LEARN), 1);
 }
 
+static void probed_connection(struct rig *r, struct held_client *c)
+{
+	hybrid_client(c, SERVER);
+	held_syn(r, c);
+	r->server = rig_accept(r->listener);
+	held_wait(HELD_TAKE, 1);
+	held_arrive(c);
+	rig_wait_state(r, MG_SESSION_RELAY);
+	held_relays(r, c);
+}
+
+static void nothing_is_missing_at_the_end(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	kernel.received_bytes = 4; /* "down" */
+	probed_connection(r, &c);
+	rig_close(&r->server);
+	rig_hear_end(c.fd);
+	rig_close(&c.fd);
+	held_ends(r, MG_CLOSE_FINISHED);
+}
+
+/* The kernel had more of the server than it gave us: no end in order. */
+static void what_the_kernel_lost_is_no_end(void **state)
+{
+	struct rig *r = *state;
+	struct held_client c;
+
+	kernel.received_bytes = 5;
+	probed_connection(r, &c);
+	rig_close(&r->server);
+	held_ends(r, MG_CLOSE_SERVER_RESET);
+	rig_hear_reset(c.fd);
+	rig_close(&c.fd);
+}
+
 /* Its SYN was repeated so often that it went without MP_CAPABLE in the end. */
 static void a_probe_that_did_not_ask_teaches_nothing(void **state)
 {
@@ -399,6 +437,8 @@ int main(void)
 		HELD_TEST(the_server_breaks_before_the_accept),
 		HELD_TEST(a_cpe_speaks_mptcp_upstream),
 		HELD_TEST(a_plain_server_is_learned_and_used),
+		HELD_TEST(nothing_is_missing_at_the_end),
+		HELD_TEST(what_the_kernel_lost_is_no_end),
 		HELD_TEST(a_probe_that_did_not_ask_teaches_nothing),
 		HELD_TEST(an_mptcp_server_is_left_alone),
 		HELD_TEST(known_servers_are_not_asked),

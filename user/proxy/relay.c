@@ -5,8 +5,10 @@
  */
 #include <sys/socket.h>
 
+#include "base/log.h"
 #include "proxy/flow.h"
 #include "proxy/worker.h"
+#include "sys/mptcp.h"
 
 static void pass_end(struct mg_session *s, struct mg_leg *to)
 {
@@ -21,6 +23,23 @@ static void pass_end(struct mg_session *s, struct mg_leg *to)
 			     s->worker->policy->config->converter.half_open_timeout_s * 1000ULL);
 }
 
+/*
+ * MPTCP sockets whose server answered with plain TCP were seen (Linux 6.18, short of buffers) to
+ * drop what TCP had acknowledged, and to end as if nothing was missing. What the client does not
+ * get, it has to know of.
+ */
+static bool server_fell_short(const struct mg_session *s)
+{
+	uint64_t received;
+
+	if (!s->want_mptcp || s->server_mptcp || s->via || s->client.shut ||
+	    mg_mptcp_received_bytes(s->server.io.fd, &received) || received <= s->down.bytes)
+		return false;
+	mg_error("session %llu: the kernel lost %llu bytes that the server had sent",
+		 (unsigned long long)s->id, (unsigned long long)(received - s->down.bytes));
+	return true;
+}
+
 enum mg_step mg_relay_step(struct mg_session *s)
 {
 	enum mg_flow_state up = mg_flow_pump(s, &s->up, &s->client, &s->server);
@@ -29,6 +48,8 @@ enum mg_step mg_relay_step(struct mg_session *s)
 	if (up == MG_FLOW_FROM_FAILED || down == MG_FLOW_TO_FAILED)
 		s->broken = &s->client;
 	else if (down == MG_FLOW_FROM_FAILED || up == MG_FLOW_TO_FAILED)
+		s->broken = &s->server;
+	else if (down == MG_FLOW_ENDED && server_fell_short(s))
 		s->broken = &s->server;
 	if (s->broken)
 		return MG_STEP_RESET;

@@ -3,6 +3,9 @@
 
 #include <errno.h>
 #include <linux/mptcp.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -22,6 +25,21 @@ int mg_mptcp_read(int fd, struct mg_mptcp_state *state)
 		return -errno;
 	state->fallback = info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK;
 	state->token = info.mptcpi_token;
+	return 0;
+}
+
+int mg_mptcp_received_bytes(int fd, uint64_t *bytes)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len))
+		return -errno;
+	if (len < offsetof(struct tcp_info, tcpi_bytes_received) +
+			    sizeof(info.tcpi_bytes_received) ||
+	    !info.tcpi_bytes_received)
+		return -EOPNOTSUPP;
+	*bytes = info.tcpi_bytes_received - 1; /* the FIN counts as one */
 	return 0;
 }
 

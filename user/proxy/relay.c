@@ -47,9 +47,8 @@ enum mg_step mg_relay_step(struct mg_session *s)
 
 	if (up == MG_FLOW_FROM_FAILED || down == MG_FLOW_TO_FAILED)
 		s->broken = &s->client;
-	else if (down == MG_FLOW_FROM_FAILED || up == MG_FLOW_TO_FAILED)
-		s->broken = &s->server;
-	else if (down == MG_FLOW_ENDED && server_fell_short(s))
+	else if (down == MG_FLOW_FROM_FAILED || up == MG_FLOW_TO_FAILED ||
+		 (down == MG_FLOW_ENDED && server_fell_short(s)))
 		s->broken = &s->server;
 	if (s->broken)
 		return MG_STEP_RESET;

@@ -23,8 +23,8 @@ struct mg_mptcp_subflow {
 /* 0, or -errno (-EOPNOTSUPP for a TCP socket). */
 int mg_mptcp_read(int fd, struct mg_mptcp_state *state);
 /*
- * What a connection that is plain TCP since its handshake, and at its end now, received in sequence:
- * payload bytes, the end not counted. 0, or -errno where that cannot be told.
+ * What a connection that is plain TCP since its handshake, and at its end now, received in
+ * sequence: payload bytes, the end not counted. 0, or -errno where that cannot be told.
  */
 int mg_mptcp_received_bytes(int fd, uint64_t *bytes);
 /* How many there are, at most `max` of them stored; or -errno. A plain TCP socket has one. */

@@ -127,6 +127,7 @@ bytes_moved() {
 moved_at_least() {
 	[ "$(bytes_moved)" -ge "$1" ]
 }
+ok "nothing is left of what was before" wait_until 20 cpe_is sessions d "[]"
 host_bg cut "$SV4:9002" recvall
 ok "a transfer is under way" wait_until 10 moved_at_least 2000000
 topo_cut 0

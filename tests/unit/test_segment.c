@@ -48,7 +48,7 @@ static int look(struct shot *f, const char *hex)
 	while (f->frame[ip - 2] == 0x81)
 		ip += 4;
 	tcp = ip + (f->frame[ip] >> 4 == 6 ? 40 : 20);
-	payload = tcp + (size_t)(f->frame[tcp + 12] >> 4) * 4;
+	payload = tcp + (tcp + 12 < f->len ? (size_t)(f->frame[tcp + 12] >> 4) * 4 : 20);
 	return mg_segment_at(&f->s, f->frame, f->len, ip, tcp, payload);
 }
 

@@ -77,9 +77,9 @@ static void without_memory_for_the_probe(void **state)
 	held_ends(r, MG_CLOSE_FINISHED);
 }
 
-static void what_cannot_be_watched_is_reset(void **state)
+/* The server has answered; what fails then, fails as the client arrives. */
+static void resets_both_sides(struct rig *r, enum call call, int err)
 {
-	struct rig *r = *state;
 	struct held_client c;
 
 	a_client(&c);
@@ -87,7 +87,7 @@ static void what_cannot_be_watched_is_reset(void **state)
 	r->server = rig_accept(r->listener);
 	held_wait(HELD_TAKE, 1);
 	rig_wait_state(r, MG_SESSION_ACCEPT);
-	fault(CALL_epoll_ctl, 0, 1, ENOMEM);
+	fault(call, 0, 1, err);
 	held_arrive(&c);
 	rig_hear_reset(c.fd);
 	rig_hear_reset(r->server);
@@ -95,6 +95,13 @@ static void what_cannot_be_watched_is_reset(void **state)
 	rig_close(&r->server);
 	held_ends(r, MG_CLOSE_OVERLOAD);
 	all_happened();
+}
+
+static void what_cannot_be_watched_is_reset(void **state)
+{
+	struct rig *r = *state;
+
+	resets_both_sides(r, CALL_epoll_ctl, ENOMEM);
 	assert_int_equal(held_count(HELD_RELEASE), 1);
 	assert_int_equal(held_count(HELD_PASS), 0);
 	held_works(r);
@@ -103,21 +110,8 @@ static void what_cannot_be_watched_is_reset(void **state)
 static void without_descriptors_the_server_is_left_too(void **state)
 {
 	struct rig *r = *state;
-	struct held_client c;
 
-	a_client(&c);
-	held_syn(r, &c);
-	r->server = rig_accept(r->listener);
-	held_wait(HELD_TAKE, 1);
-	rig_wait_state(r, MG_SESSION_ACCEPT);
-	fault(CALL_accept4, 0, 1, EMFILE);
-	held_arrive(&c);
-	rig_hear_reset(c.fd);
-	rig_hear_reset(r->server);
-	rig_close(&c.fd);
-	rig_close(&r->server);
-	held_ends(r, MG_CLOSE_OVERLOAD);
-	all_happened();
+	resets_both_sides(r, CALL_accept4, EMFILE);
 	held_works(r);
 }
 

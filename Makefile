@@ -27,17 +27,17 @@ ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
 endif
-LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lpthread
+LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lhiredis -lpthread
 LIBS_CTL    := -ljansson
 BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(ARCH)))
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
               -Wno-unused-parameter -Iinclude -Ivmlinux/$(ARCH) -Ibpf -MMD -MP
 
 # ---- what there is -------------------------------------------------------------------------------
-ROOMS     := base wire request config sys proxy daemon ctl client/lib client/preload client/run
+ROOMS     := base wire request config sys proxy gateway daemon ctl client/lib client/preload client/run
 src        = $(wildcard user/$(1)/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
-OBJ_CORE  := $(foreach r,base wire request config sys proxy,$(call obj,$(r)))
+OBJ_CORE  := $(foreach r,base wire request config sys proxy gateway,$(call obj,$(r)))
 OBJ_SMALL := $(foreach r,base wire,$(call obj,$(r)))
 SKELS     := $(patsubst bpf/%.bpf.c,$(B)/include/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
 

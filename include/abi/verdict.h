@@ -18,9 +18,11 @@
 	X(CONVERT, convert, "SYN to a converter address with a Convert message (RFC 8803)") \
 	X(MALFORMED, malformed, "headers that lie or end too early")
 
-#define MG_VERDICTS(X)                         \
-	X(PASS, pass, "goes on to the kernel") \
-	X(DROP, drop, "goes no further")
+#define MG_VERDICTS(X)                                     \
+	X(PASS, pass, "goes on to the kernel")             \
+	X(DROP, drop, "goes no further")                   \
+	X(STEER, steer, "goes to a proxy of another host") \
+	X(ANSWER, answer, "is answered from here")
 
 #define MG_REASONS(X)                                                                           \
 	/* class other */                                                                       \
@@ -51,7 +53,13 @@
 	X(TCP_TRUNCATED, tcp_truncated, "TCP header cut short")                                 \
 	X(TCP_BAD_OFFSET, tcp_bad_offset, "TCP data offset below 5 or beyond the packet")       \
 	X(TCP_BAD_FLAGS, tcp_bad_flags, "SYN together with FIN or RST")                         \
-	X(TCP_OPTION_OVERRUN, tcp_option_overrun, "TCP option of length 0 or 1, or past the header")
+	X(TCP_OPTION_OVERRUN, tcp_option_overrun,                                               \
+	  "TCP option of length 0 or 1, or past the header")                                    \
+	/* what steering does not let through */                                                \
+	X(UNKNOWN_JOIN, unknown_join, "MP_JOIN whose token nobody knows")                       \
+	X(NO_PROXY, no_proxy, "for a group or a proxy that cannot be reached")                  \
+	X(TUNNEL_FORGED, tunnel_forged, "in a tunnel, from where no gateway is")                \
+	X(TUNNEL_TOO_BIG, tunnel_too_big, "longer than the tunnel to its proxy takes")
 
 enum mg_class {
 #define X(sym, label, doc) MG_CLASS_##sym,

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "abi/hold.h"
+#include "abi/steer.h"
 #include "base/addr.h"
 
 struct mg_tree;
@@ -56,6 +57,10 @@ struct mg_config_converter {
 	uint32_t fastopen_queue;	   /* 4096 pending SYNs with data per listener */
 	enum mg_reply reply;		   /* after-connect */
 	uint32_t hold_max_ms; /* 800: a Linux client repeats its SYN, without data, at 1 s */
+	/* Announced to every client (ADD_ADDR), so that joins are routed here and nowhere else */
+	struct mg_ep *signal;
+	size_t n_signal;
+	bool deny_initial_joins; /* false; true: the C flag of RFC 8684 section 3.1 */
 };
 
 /* What passes through and is meant for somebody else. */
@@ -84,6 +89,84 @@ struct mg_config_cpe {
 	bool direct; /* true: servers that speak MPTCP are reached without the converter */
 };
 
+/* This host brings packets to proxies. */
+struct mg_config_gateway {
+	uint32_t flows_max;		   /* 1048576 */
+	uint32_t tokens_max;		   /* 1048576 */
+	enum mg_unknown_join unknown_join; /* drop */
+	bool learn;			   /* true */
+	uint32_t learn_per_second;	   /* 20000 */
+	char *location;			   /* "": nowhere in particular */
+};
+
+enum mg_proxy_kind { MG_PROXY_ON_PATH, MG_PROXY_OFF_PATH };
+struct mg_config_proxy {
+	char name[MG_MEMBER_NAME];     /* its `node` */
+	struct in6_addr address;       /* IPv4-mapped */
+	uint32_t weight;	       /* 1 */
+	char location[MG_MEMBER_NAME]; /* "" */
+	enum mg_proxy_kind kind;       /* off-path */
+	enum mg_delivery deliver;      /* ipip */
+};
+
+/* What answers a check: a Convert Info exchange (RFC 8803 section 6.2.3), or an accepted connection
+ */
+enum mg_check_by { MG_CHECK_CONVERT, MG_CHECK_TCP };
+struct mg_config_check {
+	enum mg_check_by by;  /* convert */
+	uint16_t port;	      /* 0: that of the group's first virtual address, else 5124 */
+	uint32_t interval_ms; /* 300 */
+	uint32_t rise;	      /* 2 */
+	uint32_t fall;	      /* 3 */
+};
+
+struct mg_config_group {
+	char name[MG_MEMBER_NAME];
+	size_t *members; /* of proxies */
+	size_t n_members;
+	enum mg_group_hash hash;       /* subscriber */
+	enum mg_on_failure on_failure; /* open */
+	struct mg_config_check check;
+};
+
+struct mg_config_virtual {
+	struct mg_ep address;
+	size_t group; /* of groups */
+};
+
+enum mg_expect { MG_EXPECT_NONE, MG_EXPECT_CONTINUITY, MG_EXPECT_THROUGHPUT };
+#define MG_CONFIG_NO_GROUP ((size_t)-1)
+/* One line of `selection`, resolved: `expect` has become groups, nearest first. */
+struct mg_config_rule {
+	char interface[IFNAMSIZ]; /* "": any */
+	bool any_access, any_service;
+	struct mg_prefix access; /* clients' addresses: the access network that gives them out */
+	struct mg_prefix service;
+	uint16_t port; /* 0: any */
+	enum mg_expect expect;
+	bool group_is_named; /* in the file; for print */
+	size_t group;
+	size_t fallback; /* MG_CONFIG_NO_GROUP: none */
+};
+
+/* Gateways and proxies, of which this host may be either or both. */
+struct mg_config_steer {
+	bool is_gateway; /* there are groups that something leads to */
+	struct mg_config_gateway gateway;
+	struct mg_config_proxy *proxies;
+	size_t n_proxies;
+	struct mg_config_group *groups;
+	size_t n_groups;
+	struct mg_config_virtual *virtuals;
+	size_t n_virtuals;
+	struct mg_config_rule *rules;
+	size_t n_rules;
+	struct mg_prefix *gateways; /* who may send tunnelled packets here */
+	size_t n_gateways;
+	char *store;		     /* memory */
+	uint32_t store_heartbeat_ms; /* 1000 */
+};
+
 struct mg_config_destinations {
 	struct mg_prefix *allow;
 	size_t n_allow; /* 0: everything that is not denied */
@@ -101,6 +184,7 @@ struct mg_config {
 	struct mg_config_converter converter;
 	struct mg_config_intercept intercept;
 	struct mg_config_cpe cpe;
+	struct mg_config_steer steer;
 	struct mg_config_destinations destinations;
 	uint32_t drain_timeout_s; /* 30 */
 	struct mg_tree *tree; /* where each key stood, for findings; NULL if there was no file */

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the rooms of steering hand each other: a packet as it arrived, without a pointer into it,
+ * and what was decided about it. Both lie in a map, one per CPU: there the verifier forgets by
+ * which of many ways they were filled in, and maps take their keys from it.
+ */
+#ifndef MG_BPF_ARRIVAL_H
+#define MG_BPF_ARRIVAL_H
+
+#include "packet.bpf.h"
+
+#include "abi/steer.h"
+
+struct mg_arrival {
+	struct mg_tuple tuple; /* client: who sent it. Of an ICMP error: of what it quotes */
+	__u32 ifindex;
+	__u32 seq; /* host order, as ack is */
+	__u32 ack;
+	__u32 ip_offset; /* in the frame */
+	__u32 ip_bytes;	 /* from there to the end of what IP covers */
+	__u32 tcp_offset;
+	__u32 options_bytes;
+	__u32 payload_bytes;
+	__u8 dmac[6];
+	__u8 smac[6];
+	__u8 v6;
+	__u8 class;  /* enum mg_class */
+	__u8 reason; /* enum mg_reason, of the class */
+	__u8 has_syn, has_ack, has_fin, has_rst;
+	__u8 is_tcp;	/* the fields of TCP are filled in */
+	__u8 is_icmp;	/* an ICMP error that quotes TCP */
+	__u8 unwrapped; /* came in a tunnel, for this host */
+	__u8 pad[4];
+};
+
+struct mg_steer_scratch {
+	struct mg_arrival arrival;
+	struct mg_decision decision;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mg_steer_scratch);
+} mg_steer_room SEC(".maps");
+
+static __always_inline struct mg_steer_scratch *mg_steer_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&mg_steer_room, &zero);
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct mg_steer_counters);
+} mg_steer_stats SEC(".maps");
+
+static __always_inline void mg_steer_count(enum mg_steer_counter which)
+{
+	__u32 zero = 0;
+	__u64 *counters = bpf_map_lookup_elem(&mg_steer_stats, &zero);
+
+	if (counters && which < MG_STEER_COUNTER_COUNT)
+		counters[which]++;
+}
+
+#endif

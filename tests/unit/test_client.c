@@ -22,6 +22,7 @@
 #include "client/lib/hex.h"
 #include "hex.h"
 #include "mpgate/mpgate.h"
+#include "sys/sock.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
@@ -249,6 +250,8 @@ static void *converter_main(void *arg)
 		n = recv(fd, c->received + c->n_received, sizeof(c->received) - c->n_received, 0);
 		c->n_received += n > 0 ? (size_t)n : 0;
 	}
+	/* What MPTCP is given before the third ACK stays there until the client speaks again. */
+	(void)wait_until(!mg_sock_in_handshake(fd));
 	if (len > 0)
 		send(fd, answer, len, MSG_NOSIGNAL);
 	free(answer);

@@ -12,7 +12,8 @@
 #include "abi/steer.h"
 
 struct mg_arrival {
-	struct mg_tuple tuple; /* client: who sent it. Of an ICMP error: of what it quotes */
+	/* client: who sent it. Of an ICMP error: of what it quotes. Not TCP: without ports */
+	struct mg_tuple tuple;
 	__u32 ifindex;
 	__u32 seq; /* host order, as ack is */
 	__u32 ack;
@@ -30,7 +31,8 @@ struct mg_arrival {
 	__u8 is_tcp;	/* the fields of TCP are filled in */
 	__u8 is_icmp;	/* an ICMP error that quotes TCP */
 	__u8 unwrapped; /* came in a tunnel, for this host */
-	__u8 pad[4];
+	__u8 protocol;	/* behind IP, which begins at tcp_offset whatever it is */
+	__u8 pad[3];
 };
 
 struct mg_steer_scratch {

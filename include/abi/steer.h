@@ -169,6 +169,12 @@ struct mg_owners {
 };
 MG_ABI_SIZE(struct mg_owners, 8);
 
+/* mg_learn_rate: array, one entry. One word, so that a CPU changes both with one exchange. */
+struct mg_learn_rate {
+	__u64 second_and_count; /* CLOCK_MONOTONIC second << 32 | tokens learned in it */
+};
+MG_ABI_SIZE(struct mg_learn_rate, 8);
+
 /* mg_neighbours: hash, where frames of proxies come from -> __u32, the proxy; 0 if there are
  * several, or only their router */
 struct mg_neighbour {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The ring of a group: which proxy a slot belongs to. Maglev (Eisenbud et al., NSDI 2016, section
- * 3.4), with weights, over all members whatever their state; then the slots of those that take no
- * sessions are filled again, in the same way, from those that do. So the ring is the same at every
- * gateway that sees the same members and states, whatever came before; a member that goes moves its
- * own slots and no other, and one that comes back gets them back.
+ * 3.4), with weights, over all members whatever their state; then what those have that take no
+ * sessions goes to those that do: one member's slots by Maglev again, over the others, and what
+ * falls to one that takes none either, by lot. So the ring is the same at every gateway that sees
+ * the same members and states, whatever came before; a member that goes moves its own slots and no
+ * other, and one that comes back gets them back.
  */
 #ifndef MG_GATEWAY_RING_H
 #define MG_GATEWAY_RING_H

@@ -12,13 +12,13 @@
 /* The XDP action */
 __noinline int mg_deliver(struct xdp_md *ctx)
 {
-	return mg_steer_scratch() ? XDP_PASS : XDP_DROP;
+	return mg_steer_scratch() && ctx->ingress_ifindex ? XDP_PASS : XDP_DROP;
 }
 
 /* Lowers the MSS of a SYN or SYN+ACK to what the tunnel to `proxy` has room for. */
 __noinline int mg_clamp_mss(struct xdp_md *ctx, __u32 proxy)
 {
-	return mg_proxy_find(proxy) ? 0 : -1;
+	return mg_proxy_find(proxy) && ctx->ingress_ifindex ? 0 : -1;
 }
 
 #endif

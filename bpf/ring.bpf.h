@@ -20,7 +20,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MG_GROUPS_MAX * MG_RING_SLOTS); /* unless there are fewer groups */
+	__uint(max_entries, MG_GROUPS_MAX *MG_RING_SLOTS); /* unless there are fewer groups */
 	__uint(map_flags, 1024 /* BPF_F_MMAPABLE */);
 	__type(key, __u32);
 	__type(value, struct mg_slot);

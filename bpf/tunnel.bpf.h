@@ -27,7 +27,7 @@ struct {
 /* 0: nothing was done; 1: a header was stripped, look again; action << 8 | 2: it is done with */
 __noinline int mg_unwrap(struct xdp_md *ctx)
 {
-	return mg_steer_scratch() ? 0 : XDP_PASS << 8 | 2;
+	return mg_steer_scratch() && ctx->ingress_ifindex ? 0 : XDP_PASS << 8 | 2;
 }
 
 #endif

@@ -46,6 +46,8 @@ static __always_inline void mg_arrival_addresses(struct mg_arrival *a, const str
 
 static __always_inline void mg_arrival_tcp(struct mg_arrival *a, const struct mg_packet *p)
 {
+	struct mg_classification c = { .class = MG_CLASS_SYN, .reason = MG_REASON_PLAIN_SYN };
+
 	a->tuple.client.port = bpf_ntohs(p->tcp->source);
 	a->tuple.server.port = bpf_ntohs(p->tcp->dest);
 	a->seq = bpf_ntohl(p->tcp->seq);
@@ -57,18 +59,17 @@ static __always_inline void mg_arrival_tcp(struct mg_arrival *a, const struct mg
 	a->options_bytes = p->options_bytes;
 	a->payload_bytes = p->payload_bytes;
 	a->is_tcp = 1;
+	/* An opening SYN's class is that of a plain one, until its options are looked at. */
+	mg_classify_flags(&c, p->tcp);
+	a->class = c.class;
+	a->reason = c.reason;
 }
 
-/* The class of what is no opening SYN; a SYN's is that of a plain one, until options are seen. */
-static __always_inline void mg_arrival_class(struct mg_arrival *a, const struct mg_packet *p,
-					     int ret)
+static __always_inline void mg_arrival_unparsed(struct mg_arrival *a, enum mg_reason reason)
 {
-	struct mg_classification c = { .class = MG_CLASS_SYN, .reason = MG_REASON_PLAIN_SYN };
+	struct mg_classification c = {};
 
-	if (ret != MG_PARSED)
-		mg_classify_unparsed(&c, ret);
-	else
-		mg_classify_flags(&c, p->tcp);
+	mg_classify_unparsed(&c, reason);
 	a->class = c.class;
 	a->reason = c.reason;
 }
@@ -80,15 +81,18 @@ static __always_inline void mg_arrive_ip(struct mg_arrival *a, struct mg_packet 
 	int ret = v6 ? mg_parse_ipv6(p) : mg_parse_ipv4(p);
 
 	a->ip_offset = offset;
-	if (ret == MG_PARSED) {
-		a->tcp_offset = p->at.offset;
-		a->ip_bytes = p->at.offset + p->at.left - offset;
-		mg_arrival_addresses(a, p);
-		ret = mg_parse_tcp(p);
-		if (ret == MG_PARSED)
-			mg_arrival_tcp(a, p);
+	if (ret != MG_PARSED) {
+		mg_arrival_unparsed(a, ret);
+		return;
 	}
-	mg_arrival_class(a, p, ret);
+	a->tcp_offset = p->at.offset;
+	a->ip_bytes = p->at.offset + p->at.left - offset;
+	mg_arrival_addresses(a, p);
+	ret = mg_parse_tcp(p);
+	if (ret == MG_PARSED)
+		mg_arrival_tcp(a, p);
+	else
+		mg_arrival_unparsed(a, ret);
 }
 
 /* Forgets the packet before, but not where this one came in. */
@@ -105,23 +109,24 @@ __noinline int mg_arrive(struct xdp_md *ctx)
 	struct mg_steer_scratch *s = mg_steer_scratch();
 	struct mg_packet p = mg_packet_of_xdp(ctx, 0);
 	struct ethhdr *eth = p.at.pos;
-	__u16 ethertype;
+	__u16 ethertype = 0;
 	int ret;
 
 	if (!s)
 		return 0;
 	mg_arrival_clear(&s->arrival);
 	s->arrival.ifindex = ctx->ingress_ifindex;
+	if ((void *)(eth + 1) <= p.at.end) {
+		__builtin_memcpy(s->arrival.dmac, eth->h_dest, sizeof(s->arrival.dmac));
+		__builtin_memcpy(s->arrival.smac, eth->h_source, sizeof(s->arrival.smac));
+	}
 	ret = mg_parse_ethernet(&p, &ethertype);
 	if (ret == MG_PARSED && ethertype != MG_ETH_P_IP && ethertype != MG_ETH_P_IPV6)
 		ret = MG_REASON_NOT_IP;
-	if (ret != MG_PARSED || (void *)(eth + 1) > p.at.end) {
-		mg_arrival_class(&s->arrival, &p, ret);
-		return 0;
-	}
-	__builtin_memcpy(s->arrival.dmac, eth->h_dest, sizeof(s->arrival.dmac));
-	__builtin_memcpy(s->arrival.smac, eth->h_source, sizeof(s->arrival.smac));
-	mg_arrive_ip(&s->arrival, &p, ethertype == MG_ETH_P_IPV6);
+	if (ret == MG_PARSED)
+		mg_arrive_ip(&s->arrival, &p, ethertype == MG_ETH_P_IPV6);
+	else
+		mg_arrival_unparsed(&s->arrival, ret);
 	return 0;
 }
 

@@ -14,6 +14,7 @@ static void print_key(const struct mg_key *k)
 	printf("%s|", k->path);
 	switch (k->kind) {
 	case MG_KEY_TEXT:
+	case MG_KEY_ARRAY:
 		printf("text, at most %u bytes|%s|", k->max, k->text);
 		break;
 	case MG_KEY_NUMBER:
@@ -59,5 +60,7 @@ int main(int argc, char **argv)
 		return print_file(argv[argc - 1], host);
 	for (size_t i = 0; i < mg_keys_count; i++)
 		print_key(&mg_keys[i]);
+	for (size_t i = 0; i < mg_item_keys_count; i++)
+		print_key(&mg_item_keys[i]);
 	return 0;
 }

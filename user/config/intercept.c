@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static bool has_role(const struct mg_config *c, enum mg_role role)
+bool mg_config_has_role(const struct mg_config *c, enum mg_role role)
 {
 	for (size_t i = 0; i < c->n_interfaces; i++) {
 		if (c->interfaces[i].role == role)
@@ -66,12 +66,12 @@ static void check_ports(const struct mg_config_intercept *c, struct mg_findings 
 void mg_config_check_intercept(const struct mg_config *c, struct mg_findings *f)
 {
 	const struct mg_config_intercept *i = &c->intercept;
-	bool core = has_role(c, MG_ROLE_CORE);
+	bool core = mg_config_has_role(c, MG_ROLE_CORE);
 
 	check_ports(i, f);
 	if (i->mode == MG_MODE_OFF)
 		return;
-	if (!has_role(c, MG_ROLE_ACCESS))
+	if (!mg_config_has_role(c, MG_ROLE_ACCESS))
 		mg_finding_path(f, "intercept.mode",
 				"is %s without an interface of role access, expected one: what is "
 				"intercepted comes in there",
@@ -139,7 +139,7 @@ void mg_config_check_cpe(const struct mg_config *c, struct mg_findings *f)
 		if (*cpe->lan[i])
 			check_lan(c, i, f);
 	}
-	if (cpe->n_lan && !has_role(c, MG_ROLE_ACCESS))
+	if (cpe->n_lan && !mg_config_has_role(c, MG_ROLE_ACCESS))
 		mg_finding_path(f, "cpe.lan",
 				"is there without an interface of role access, expected the links "
 				"that MPTCP goes out on");

@@ -36,6 +36,30 @@ static cyaml_config_t cyaml_setup(struct complaint *c)
 	};
 }
 
+static void free_raw_steer(struct mg_raw_steer *raw)
+{
+	for (size_t i = 0; i < raw->n_proxies; i++)
+		free(raw->proxies[i].address);
+	for (size_t i = 0; i < raw->n_groups; i++) {
+		for (size_t m = 0; m < raw->groups[i].n_members; m++)
+			free(raw->groups[i].members[m]);
+		free(raw->groups[i].members);
+	}
+	for (size_t i = 0; i < raw->n_virtuals; i++) {
+		free(raw->virtuals[i].address);
+		free(raw->virtuals[i].group);
+	}
+	for (size_t i = 0; i < raw->n_rules; i++) {
+		free(raw->rules[i].access);
+		free(raw->rules[i].service);
+		free(raw->rules[i].group);
+	}
+	free(raw->proxies);
+	free(raw->groups);
+	free(raw->virtuals);
+	free(raw->rules);
+}
+
 /* What libcyaml allocated for the lists and their text; the rest has moved on. */
 static void free_raw(struct mg_raw_config *raw)
 {
@@ -44,8 +68,10 @@ static void free_raw(struct mg_raw_config *raw)
 		size_t n;
 	} lists[] = {
 		{ raw->converter.listen, raw->converter.n_listen },
+		{ raw->converter.signal, raw->converter.n_signal },
 		{ raw->intercept.except, raw->intercept.n_except },
 		{ raw->cpe.lan, raw->cpe.n_lan },
+		{ raw->steer.gateways, raw->steer.n_gateways },
 		{ raw->destinations.allow, raw->destinations.n_allow },
 		{ raw->destinations.deny, raw->destinations.n_deny },
 	};
@@ -56,6 +82,7 @@ static void free_raw(struct mg_raw_config *raw)
 		free(lists[l].items);
 	}
 	free(raw->cpe.converter);
+	free_raw_steer(&raw->steer);
 	free(raw);
 }
 
@@ -90,6 +117,8 @@ static int build(struct mg_config **out, struct mg_tree *tree, const char *text,
 	err = mg_config_defaults(c, tree);
 	if (!err)
 		err = mg_config_lists(c, raw, f);
+	if (!err)
+		err = mg_config_make_steer(c, &raw->steer, f);
 	if (!err)
 		mg_config_check_values(c, f);
 	free_raw(raw);
@@ -171,6 +200,19 @@ int mg_config_load(struct mg_config **out, const char *path, FILE *errors)
 	return err;
 }
 
+static void free_steer(struct mg_config_steer *s)
+{
+	for (size_t i = 0; i < s->n_groups; i++)
+		free(s->groups[i].members);
+	free(s->gateway.location);
+	free(s->proxies);
+	free(s->groups);
+	free(s->virtuals);
+	free(s->rules);
+	free(s->gateways);
+	free(s->store);
+}
+
 void mg_config_free(struct mg_config *c)
 {
 	if (!c)
@@ -180,10 +222,12 @@ void mg_config_free(struct mg_config *c)
 	free(c->bpffs);
 	free(c->interfaces);
 	free(c->converter.listen);
+	free(c->converter.signal);
 	free(c->converter.cookie_key_file);
 	free(c->intercept.ports);
 	free(c->intercept.except);
 	free(c->cpe.lan);
+	free_steer(&c->steer);
 	free(c->destinations.allow);
 	free(c->destinations.deny);
 	mg_tree_free(c->tree);

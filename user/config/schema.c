@@ -54,12 +54,13 @@ const cyaml_strval_t mg_bool_names[2] = {
 #define STRICT	 (CYAML_FLAG_OPTIONAL | CYAML_FLAG_STRICT)
 
 #define TEXT(key, def, longest, live) \
-	CYAML_FIELD_STRING_PTR(#key, OPTIONAL, SHAPE, to.key, 0, longest),
-#define NUMBER(key, def, min, max, live) CYAML_FIELD_UINT(#key, OPTIONAL, SHAPE, to.key),
+	CYAML_FIELD_STRING_PTR(#key, OPTIONAL, SHAPE, AT(key), 0, longest),
+#define NUMBER(key, def, min, max, live) CYAML_FIELD_UINT(#key, OPTIONAL, SHAPE, AT(key)),
 #define NAME(key, def, names, live) \
-	CYAML_FIELD_ENUM(#key, STRICT, SHAPE, to.key, names, CYAML_ARRAY_LEN(names)),
+	CYAML_FIELD_ENUM(#key, STRICT, SHAPE, AT(key), names, CYAML_ARRAY_LEN(names)),
+#define AT(key) to.key
 
-static const cyaml_schema_value_t text_entry = {
+const cyaml_schema_value_t mg_config_text_entry = {
 	CYAML_VALUE_STRING(CYAML_FLAG_POINTER, char *, 1, 128),
 };
 
@@ -79,20 +80,23 @@ static const cyaml_schema_value_t interface_entry = {
 #define SHAPE struct mg_raw_converter
 static const cyaml_schema_field_t converter_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("listen", CYAML_FLAG_POINTER, SHAPE, listen, n_listen,
-				   &text_entry, 0, MG_CONFIG_MAX_LISTEN),
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_LISTEN),
+	CYAML_FIELD_SEQUENCE_COUNT("signal", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, signal, n_signal,
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_SIGNAL),
 	MG_CONFIG_CONVERTER_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
 #undef SHAPE
 
 const cyaml_schema_value_t mg_config_ports_schema = {
-	CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER, char *, &text_entry, 1, MG_CONFIG_MAX_PORTS),
+	CYAML_VALUE_SEQUENCE(CYAML_FLAG_POINTER, char *, &mg_config_text_entry, 1,
+			     MG_CONFIG_MAX_PORTS),
 };
 
 #define SHAPE struct mg_raw_intercept
 static const cyaml_schema_field_t intercept_fields[] = {
 	MG_CONFIG_INTERCEPT_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_IGNORE("ports", OPTIONAL),
 	CYAML_FIELD_SEQUENCE_COUNT("except", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, except, n_except,
-				   &text_entry, 0, MG_CONFIG_MAX_PORTS),
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_PORTS),
 	CYAML_FIELD_END,
 };
 #undef SHAPE
@@ -100,7 +104,7 @@ static const cyaml_schema_field_t intercept_fields[] = {
 #define SHAPE struct mg_raw_cpe
 static const cyaml_schema_field_t cpe_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("lan", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, lan, n_lan,
-				   &text_entry, 0, MG_CONFIG_MAX_LAN),
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_LAN),
 	CYAML_FIELD_STRING_PTR("converter", OPTIONAL, SHAPE, converter, 0, 128),
 	MG_CONFIG_CPE_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
@@ -109,14 +113,17 @@ static const cyaml_schema_field_t cpe_fields[] = {
 #define SHAPE struct mg_raw_destinations
 static const cyaml_schema_field_t destination_fields[] = {
 	CYAML_FIELD_SEQUENCE_COUNT("allow", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, allow, n_allow,
-				   &text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
 	CYAML_FIELD_SEQUENCE_COUNT("deny", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, deny, n_deny,
-				   &text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
+				   &mg_config_text_entry, 0, MG_CONFIG_MAX_DESTINATIONS),
 	CYAML_FIELD_END,
 };
 #undef SHAPE
 
 #define SHAPE struct mg_raw_config
+#define LIST(key, at, entry, max)                                                       \
+	CYAML_FIELD_SEQUENCE_COUNT(key, CYAML_FLAG_POINTER | OPTIONAL, SHAPE, steer.at, \
+				   steer.n_##at, entry, 0, max)
 static const cyaml_schema_field_t top_fields[] = {
 	MG_CONFIG_TOP_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_SEQUENCE_COUNT(
 		"interfaces", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, to.interfaces, to.n_interfaces,
@@ -124,9 +131,23 @@ static const cyaml_schema_field_t top_fields[] = {
 	CYAML_FIELD_MAPPING("converter", OPTIONAL, SHAPE, converter, converter_fields),
 	CYAML_FIELD_MAPPING("intercept", OPTIONAL, SHAPE, intercept, intercept_fields),
 	CYAML_FIELD_MAPPING("cpe", OPTIONAL, SHAPE, cpe, cpe_fields),
-	CYAML_FIELD_MAPPING("destinations", OPTIONAL, SHAPE, destinations, destination_fields),
+	CYAML_FIELD_MAPPING("gateway", OPTIONAL, SHAPE, to.steer.gateway, mg_config_gateway_fields),
+	LIST("proxies", proxies, &mg_config_proxy_entry, MG_CONFIG_MAX_PROXIES),
+	LIST("groups", groups, &mg_config_group_entry, MG_CONFIG_MAX_GROUPS),
+	LIST("virtual", virtuals, &mg_config_virtual_entry, MG_VIRTUAL_MAX),
+	LIST("selection", rules, &mg_config_rule_entry, MG_RULES_MAX),
+	LIST("gateways", gateways, &mg_config_text_entry, MG_GATEWAYS_MAX),
+#undef AT
+#define AT(key) to.steer.key
+	MG_CONFIG_STORE_KEYS(TEXT, NUMBER, NAME)
+#undef AT
+#define AT(key) to.key
+		CYAML_FIELD_MAPPING("destinations", OPTIONAL, SHAPE, destinations,
+				    destination_fields),
 	MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
+#undef LIST
+#undef AT
 #undef SHAPE
 
 const cyaml_schema_value_t mg_config_schema = {
@@ -185,48 +206,81 @@ const struct mg_key mg_keys[] = {
 				MG_CONFIG_CPE_KEYS(TEXT, NUMBER, NAME)
 #undef SECTION
 #undef MEMBER
+#define SECTION	    "gateway."
+#define MEMBER(key) steer.gateway.key
+					MG_CONFIG_GATEWAY_KEYS(TEXT, NUMBER, NAME)
+#undef SECTION
+#undef MEMBER
 #define SECTION	    ""
+#define MEMBER(key) steer.key
+						MG_CONFIG_STORE_KEYS(TEXT, NUMBER, NAME)
+#undef MEMBER
 #define MEMBER(key) key
-					MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME)
+							MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME)
 #undef SECTION
 #undef MEMBER
 };
 const size_t mg_keys_count = CYAML_ARRAY_LEN(mg_keys);
 
+/* "a[7].b" is "a[].b" for this; `to` is long enough for every key there is. */
+static void without_indexes(char to[MG_TREE_PATH_BYTES], const char *path)
+{
+	size_t n = 0;
+
+	for (; *path && n < MG_TREE_PATH_BYTES - 1; path++) {
+		if (*path < '0' || *path > '9' || !n || to[n - 1] != '[')
+			to[n++] = *path;
+	}
+	to[n] = '\0';
+}
+
 const struct mg_key *mg_key_find(const char *path)
 {
+	char plain[MG_TREE_PATH_BYTES];
+
+	without_indexes(plain, path);
 	for (size_t i = 0; i < mg_keys_count; i++) {
-		if (strcmp(mg_keys[i].path, path) == 0)
+		if (strcmp(mg_keys[i].path, plain) == 0)
 			return &mg_keys[i];
+	}
+	for (size_t i = 0; i < mg_item_keys_count; i++) {
+		if (strcmp(mg_item_keys[i].path, plain) == 0)
+			return &mg_item_keys[i];
 	}
 	return NULL;
 }
 
-/* Numbers and enums of this product are all 32 bits wide, but for yes and no. */
-uint32_t mg_key_number(const struct mg_key *k, const struct mg_config *c)
+/* Numbers and enums of this product are all 32 bits wide, but for yes and no, and ports. */
+uint32_t mg_key_number(const struct mg_key *k, const void *in)
 {
-	const void *at = (const char *)c + k->offset;
+	const void *at = (const char *)in + k->offset;
 
 	if (k->size == sizeof(bool))
 		return *(const bool *)at;
+	if (k->size == sizeof(uint16_t))
+		return *(const uint16_t *)at;
 	return *(const uint32_t *)at;
 }
 
-void mg_key_set_number(const struct mg_key *k, struct mg_config *c, uint32_t value)
+void mg_key_set_number(const struct mg_key *k, void *in, uint32_t value)
 {
-	void *at = (char *)c + k->offset;
+	void *at = (char *)in + k->offset;
 
 	if (k->size == sizeof(bool))
 		*(bool *)at = value;
+	else if (k->size == sizeof(uint16_t))
+		*(uint16_t *)at = (uint16_t)value;
 	else
 		*(uint32_t *)at = value;
 }
 
-const char *mg_key_text(const struct mg_key *k, const struct mg_config *c)
+const char *mg_key_text(const struct mg_key *k, const void *in)
 {
 	const char *value;
 
-	memcpy(&value, (const char *)c + k->offset, sizeof(value));
+	if (k->kind == MG_KEY_ARRAY)
+		return (const char *)in + k->offset;
+	memcpy(&value, (const char *)in + k->offset, sizeof(value));
 	return value;
 }
 

@@ -58,7 +58,9 @@ int mg_config_defaults(struct mg_config *c, const struct mg_tree *t)
 			mg_key_set_number(k, c, k->number);
 		}
 	}
-	return default_node(c);
+	if (!c->steer.gateway.location)
+		c->steer.gateway.location = strdup("");
+	return c->steer.gateway.location ? default_node(c) : -ENOMEM;
 }
 
 /* The items of one list, turned into records of `size` bytes by `parse`. */
@@ -170,11 +172,16 @@ int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct
 		{ "converter.listen", raw->converter.listen, raw->converter.n_listen,
 		  &c->converter.listen, &c->converter.n_listen, sizeof(struct mg_ep), parse_ep,
 		  an_endpoint },
+		{ "converter.signal", raw->converter.signal, raw->converter.n_signal,
+		  &c->converter.signal, &c->converter.n_signal, sizeof(struct mg_ep), parse_ep,
+		  an_endpoint },
 		{ "intercept.except", raw->intercept.except, raw->intercept.n_except,
 		  &c->intercept.except, &c->intercept.n_except, sizeof(uint16_t), parse_port,
 		  a_port },
 		{ "cpe.lan", raw->cpe.lan, raw->cpe.n_lan, &c->cpe.lan, &c->cpe.n_lan, IFNAMSIZ,
 		  parse_interface, "the name of an interface" },
+		{ "gateways", raw->steer.gateways, raw->steer.n_gateways, &c->steer.gateways,
+		  &c->steer.n_gateways, sizeof(struct mg_prefix), parse_prefix, a_prefix },
 		{ "destinations.allow", raw->destinations.allow, raw->destinations.n_allow,
 		  &c->destinations.allow, &c->destinations.n_allow, sizeof(struct mg_prefix),
 		  parse_prefix, a_prefix },
@@ -191,6 +198,15 @@ int mg_config_lists(struct mg_config *c, const struct mg_raw_config *raw, struct
 	if (!err)
 		convert_cpe_converter(&c->cpe, raw->cpe.converter, f);
 	return err;
+}
+
+const char *mg_config_address_trouble(const struct in6_addr *ip)
+{
+	if (mg_ip_is_unspecified(ip) || mg_ip_is_multicast(ip) || mg_ip_is_broadcast(ip))
+		return "is not a unicast address";
+	if (mg_ip_is_linklocal(ip) && !mg_ip_is_v4(ip))
+		return "is link-local, which means another host on every interface";
+	return NULL;
 }
 
 static const char *listen_trouble(const struct in6_addr *ip)
@@ -211,10 +227,11 @@ static void check_listen(const struct mg_config *c, struct mg_findings *f)
 	const char *trouble;
 	char path[64], text[MG_EP_STRLEN];
 
-	if (!c->converter.n_listen && c->intercept.mode == MG_MODE_OFF && !c->cpe.n_lan)
+	if (!c->converter.n_listen && c->intercept.mode == MG_MODE_OFF && !c->cpe.n_lan &&
+	    !c->steer.n_virtuals && !c->steer.n_rules)
 		mg_finding_path(f, "converter.listen",
-				"has no address, expected at least 1 where neither intercept nor "
-				"cpe is in use");
+				"has no address, expected at least 1 where none of intercept, cpe, "
+				"virtual and selection is in use");
 	for (size_t i = 0; i < c->converter.n_listen; i++) {
 		/* One that did not parse has had its finding. */
 		if (!eps[i].port)
@@ -304,4 +321,5 @@ void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
 	check_listen(c, f);
 	mg_config_check_intercept(c, f);
 	mg_config_check_cpe(c, f);
+	mg_config_check_steer(c, f);
 }

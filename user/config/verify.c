@@ -213,7 +213,8 @@ static void verify_value(struct mg_findings *f, const struct mg_node *node,
 
 void mg_schema_verify(struct mg_findings *f)
 {
-	static const char *const something_to_do[] = { "converter", "intercept", "cpe" };
+	static const char *const something_to_do[] = { "converter", "intercept", "cpe", "virtual",
+						       "selection" };
 	const struct mg_node *document = &f->tree->nodes[0];
 
 	verify_value(f, document, &mg_config_schema, 0);

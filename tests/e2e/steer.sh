@@ -1,0 +1,215 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+# Gateways, proxies and their store, for the tests of steering. Sourced after lib.sh. A test may change
+# the variables below, then calls steer_up, or the single steps.
+# shellcheck source=tools/topology_steer.sh
+. "$ROOT/tools/topology_steer.sh"
+
+export VIP4=10.9.0.1:5124 VIP6="[fd00:9::1]:5124"
+export SUB1=10.1.128.1 SUB2=10.2.128.1 SUB1_6=fd00:1:8001::1 SUB2_6=fd00:2:8001::1
+
+# What all hosts agree about. A proxy's line ends where more keys may follow.
+declare -A PROXY=(
+	[px1]="name: px1, address: 10.3.0.21, deliver: l2"
+	[px2]="name: px2, address: 10.3.0.22, deliver: ipip"
+	[px3]="name: px3, address: 10.3.3.2, deliver: ipip"
+)
+CHECK="interval_ms: 100, rise: 2, fall: 3"
+STEER_GROUPS=("name: all, members: [ px1, px2, px3 ], hash: subscriber, check: { $CHECK }")
+STEER_VIRTUAL=("address: \"$VIP4\", group: all" "address: \"$VIP6\", group: all")
+STEER_SELECTION=()
+STEER_GATEWAY="flows_max: 65536, tokens_max: 65536"
+STEER_STORE=redis://10.3.0.9:6379
+# More of a host's own, YAML lines: OWN[px1]="intercept: …"
+declare -A OWN=()
+
+declare -A CORE4=([px1]=10.3.0.21 [px2]=10.3.0.22 [px3]=10.3.3.2)
+declare -A CORE6=([px1]=fd00:3::21 [px2]=fd00:3::22 [px3]=fd00:33::2)
+# As which servers see a proxy
+declare -A SEEN=([px1]=10.4.0.21 [px2]=10.4.0.22 [px3]=10.4.0.23)
+declare -A SEEN6=([px1]=fd00:4::21 [px2]=fd00:4::22 [px3]=fd00:4::23)
+
+trap 'cleanup; rm -rf "$BPFFS"-*' EXIT
+
+steer_net_up() {
+	[ "$(id -u)" = 0 ] || skip_all "needs root"
+	sweep_dead
+	topo_steer_up >"$T/topology.log" 2>&1 || bail "the network comes up"
+}
+
+# ---- the store ----------------------------------------------------------------------------------
+# redis-tools holds the server as well: it goes by its name.
+start_store() {
+	ln -sf /usr/bin/redis-check-rdb "$T/redis-server"
+	spawn store nsx st "$T/redis-server" --bind 10.3.0.9 --port 6379 --protected-mode no \
+		--save "" --dir "$T"
+	wait_until 10 store_cli ping || bail "the store starts"
+}
+
+store_cli() {
+	nsx st redis-cli -h 10.3.0.9 "$@"
+}
+
+# ---- configuration ------------------------------------------------------------------------------
+items() { # KEY LINE…: a YAML list of mappings
+	local line
+	[ $# -gt 1 ] || return 0
+	echo "$1:"
+	for line in "${@:2}"; do echo "  - { $line }"; done
+}
+
+write_host() { # gwN or pxN: $T/NAME.yaml
+	{
+		cat <<-END
+			node: $1
+			runtime_dir: $T/$1
+			bpffs: $BPFFS-$1
+			workers: 1
+			drain_timeout_s: 10
+			interfaces:
+		END
+		case $1 in
+		gw*) write_gateway ;;
+		px*) write_proxy "$1" ;;
+		esac
+		items proxies "${PROXY[@]}"
+		echo "store: $STEER_STORE"
+		[ -z "${OWN[$1]:-}" ] || echo "${OWN[$1]}"
+	} >"$T/$1.yaml"
+}
+
+write_gateway() {
+	cat <<-END
+		  - { name: a0, role: access }
+		  - { name: c0, role: core }
+		  - { name: c1, role: core }
+		gateway: { $STEER_GATEWAY }
+	END
+	items groups "${STEER_GROUPS[@]}"
+	items virtual "${STEER_VIRTUAL[@]}"
+	items selection ${STEER_SELECTION[@]+"${STEER_SELECTION[@]}"}
+}
+
+write_proxy() {
+	cat <<-END
+		  - { name: p0, role: access }
+		  - { name: p1, role: core }
+		converter:
+		  listen: [ "$VIP4", "$VIP6", "${CORE4[$1]}:5124", "[${CORE6[$1]}]:5124" ]
+		gateways: [ 10.3.0.0/24, "fd00:3::/64" ]
+	END
+}
+
+# ---- hosts --------------------------------------------------------------------------------------
+start_host() { # NAME…: configured as the variables say
+	local host
+	for host in "$@"; do
+		write_host "$host"
+		launch_host "$host"
+	done
+	for host in "$@"; do
+		wait_until 15 host_up_or_dead "$host" && alive "$host" || bail "mpgated of $host starts"
+	done
+}
+
+launch_host() {
+	spawn "$1" nsx "$1" "$BUILD/mpgated" -c "$T/$1.yaml"
+}
+
+host_up_or_dead() {
+	gone "$1" || hctl "$1" status
+}
+
+hctl() { # HOST ARG…: mpgatectl there
+	"$BUILD/mpgatectl" --socket "$T/$1/control.sock" "${@:2}"
+}
+
+hget() { # HOST COMMAND… EXPR
+	hctl "$1" --json "${@:2:$#-2}" | jget "${!#}"
+}
+
+hget_is() { # HOST COMMAND… EXPR WANTED: for wait_until
+	[ "$(hget "${@:1:$#-1}")" = "${!#}" ]
+}
+
+steer_count() { # GATEWAY COUNTER
+	hget "$1" counters "d['steer']['$2']"
+}
+
+states() { # GATEWAY: "px1 up, px2 down…"
+	hget "$1" proxies '", ".join(sorted(p["name"] + " " + p["state"] for p in d))'
+}
+
+states_are() { # STATES GATEWAY…
+	local gw
+	for gw in "${@:2}"; do
+		[ "$(states "$gw")" = "$1" ] || return 1
+	done
+}
+
+proxies_are() { # STATE [GATEWAY…]: all of them
+	local want name
+	for name in "${!PROXY[@]}"; do want+="$name $1"$'\n'; done
+	want=$(sort <<<"${want%$'\n'}" | paste -sd , | sed 's/,/, /g')
+	[ $# -gt 1 ] || set -- "$1" gw1 gw2
+	states_are "$want" "${@:2}"
+}
+
+# steer_up: everything, until both gateways see all proxies.
+steer_up() {
+	steer_net_up
+	[[ $STEER_STORE != redis:* ]] || start_store
+	start_host px1 px2 px3 gw1 gw2
+	wait_until 10 proxies_are up || { diag "$(states gw1); $(states gw2)" && bail "the proxies are up"; }
+}
+
+# ---- traffic ------------------------------------------------------------------------------------
+# mirror NAME SPACE WHO [m]PORT [ADDRESS]: tests/tools/mirror.py
+mirror() {
+	spawn "$1" nsx "$2" python3 "$TOOLS/mirror.py" "${@:3}"
+	wait_until 10 grep -q listening "$T/$1.log" || bail "the mirror server starts"
+}
+
+# herd NAME ARG…: tests/tools/herd.py at the UE, to its end; its last line is left in $T/NAME.json.
+herd() {
+	nsx ue timeout --foreground 100 python3 "$TOOLS/herd.py" "${@:2}" >"$T/$1.log" 2>&1
+	tail -n 1 "$T/$1.log" >"$T/$1.json"
+}
+
+# herd_bg NAME ARG…: in the background, commands through tell; ended by herd_end.
+herd_bg() {
+	[ -p "$T/$1.in" ] || mkfifo "$T/$1.in"
+	spawn "$1" nsx ue python3 "$TOOLS/herd.py" --wait-on "$T/$1.in" "${@:2}"
+}
+
+tell() { # NAME WORD…
+	# shellcheck disable=SC2016 # a script of its own
+	timeout --foreground 10 sh -c 'echo "$1" >"$0"' "$T/$1.in" "${*:2}"
+}
+
+said() { # NAME LINE: for wait_until
+	grep -qx "$2" "$T/$1.log" || gone "$1"
+}
+
+herd_end() { # NAME
+	tell "$1" end
+	reap "$1" 40
+	tail -n 1 "$T/$1.log" >"$T/$1.json"
+}
+
+herd_get() { # NAME EXPR
+	jget "$2" <"$T/$1.json"
+}
+
+# mib SPACE COUNTER: of the kernel's own counting of MPTCP there
+mib() {
+	nsx "$1" nstat -asz "MPTcpExt$2" | awk -v n="MPTcpExt$2" '$1 == n { print $2 }'
+}
+
+mibs() { # COUNTER: of all proxies together
+	local host sum=0
+	for host in px1 px2 px3; do
+		sum=$((sum + $(mib "$host" "$1")))
+	done
+	echo $sum
+}

@@ -6,13 +6,15 @@
 #define MG_BPF_DELIVER_H
 
 #include "arrival.bpf.h"
+#include "outcome.bpf.h"
 #include "proxies.bpf.h"
 #include "paths.bpf.h"
 
-/* The XDP action */
+/* An outcome (outcome.bpf.h) */
 __noinline int mg_deliver(struct xdp_md *ctx)
 {
-	return mg_steer_scratch() && ctx->ingress_ifindex ? XDP_PASS : XDP_DROP;
+	return mg_steer_scratch() && ctx->ingress_ifindex ? MG_OUTCOME_PASS
+							  : MG_OUTCOME_DROP(MG_REASON_NO_PROXY);
 }
 
 /* Lowers the MSS of a SYN or SYN+ACK to what the tunnel to `proxy` has room for. */

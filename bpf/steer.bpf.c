@@ -40,7 +40,7 @@ int mg_steer(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	mg_arrive(ctx);
-	return mg_side == MG_SIDE_ACCESS ? mg_deliver(ctx) : mg_unwrap(ctx) & 0xff;
+	return mg_outcome_action(mg_side == MG_SIDE_ACCESS ? mg_deliver(ctx) : mg_unwrap(ctx));
 }
 
 SEC("xdp")

@@ -7,6 +7,7 @@
 #define MG_BPF_TUNNEL_H
 
 #include "arrive.bpf.h"
+#include "outcome.bpf.h"
 #include "proxies.bpf.h"
 
 struct {
@@ -24,10 +25,13 @@ struct {
 	__type(value, __u8);
 } mg_peers SEC(".maps");
 
-/* 0: nothing was done; 1: a header was stripped, look again; action << 8 | 2: it is done with */
+/*
+ * For what is not TCP. 0: nothing was done. 1: the packet was unwrapped, and the arrival says so
+ * (`unwrapped`, which the door clears for each frame); look again. Anything else is an outcome.
+ */
 __noinline int mg_unwrap(struct xdp_md *ctx)
 {
-	return mg_steer_scratch() && ctx->ingress_ifindex ? 0 : XDP_PASS << 8 | 2;
+	return mg_steer_scratch() && ctx->ingress_ifindex ? 0 : MG_OUTCOME_PASS;
 }
 
 #endif

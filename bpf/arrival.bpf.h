@@ -11,6 +11,8 @@
 
 #include "abi/steer.h"
 
+const volatile __u32 mg_side; /* enum mg_side of the interface, set before the program is loaded */
+
 struct mg_arrival {
 	/* client: who sent it. Of an ICMP error: of what it quotes. Not TCP: without ports */
 	struct mg_tuple tuple;
@@ -22,6 +24,9 @@ struct mg_arrival {
 	__u32 tcp_offset;
 	__u32 options_bytes;
 	__u32 payload_bytes;
+	__u32 seen;	 /* MG_SEEN_… among the options of an opening SYN */
+	__u32 token;	 /* of a join */
+	__u32 mtu_bytes; /* what an ICMP "too big" says; 0: it says nothing of the kind */
 	__u8 dmac[6];
 	__u8 smac[6];
 	__u8 v6;
@@ -29,15 +34,18 @@ struct mg_arrival {
 	__u8 reason; /* enum mg_reason, of the class */
 	__u8 has_syn, has_ack, has_fin, has_rst;
 	__u8 is_tcp;	/* the fields of TCP are filled in */
-	__u8 is_icmp;	/* an ICMP error that quotes TCP */
+	__u8 is_icmp;	/* an ICMP error that quotes TCP: tuple and v6 are those of the quote */
+	__u8 is_tunnel; /* an ICMP error that quotes IP in IP: as above, without ports */
 	__u8 unwrapped; /* came in a tunnel, for this host */
 	__u8 protocol;	/* behind IP, which begins at tcp_offset whatever it is */
-	__u8 pad[3];
+	__u8 pad[2];
 };
 
 struct mg_steer_scratch {
 	struct mg_arrival arrival;
 	struct mg_decision decision;
+	/* Of a SYN+ACK that passes: the proxy to whose tunnel the MSS has to be lowered; 0: none */
+	__u32 clamp;
 };
 
 struct {
@@ -60,6 +68,11 @@ struct {
 	__type(key, __u32);
 	__type(value, struct mg_steer_counters);
 } mg_steer_stats SEC(".maps");
+
+static __always_inline bool mg_is_opening(const struct mg_arrival *a)
+{
+	return a->has_syn && !a->has_ack && !a->has_fin && !a->has_rst;
+}
 
 static __always_inline void mg_steer_count(enum mg_steer_counter which)
 {

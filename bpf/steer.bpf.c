@@ -18,6 +18,7 @@
 #include "flows.bpf.h"
 #include "neighbours.bpf.h"
 #include "tunnel.bpf.h"
+#include "here.bpf.h"
 #include "deliver.bpf.h"
 #include "converters.bpf.h"
 #include "window.bpf.h"
@@ -30,8 +31,6 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(mg_steer);
 
-const volatile __u32 mg_side; /* enum mg_side */
-
 SEC("xdp.frags")
 int mg_steer(struct xdp_md *ctx)
 {
@@ -40,6 +39,9 @@ int mg_steer(struct xdp_md *ctx)
 	if (!s)
 		return XDP_PASS;
 	mg_arrive(ctx);
+	mg_arrive_inside(ctx, 34, 0);
+	mg_arrive_options(ctx);
+	mg_is_here(ctx);
 	return mg_outcome_action(mg_side == MG_SIDE_ACCESS ? mg_deliver(ctx) : mg_unwrap(ctx));
 }
 
@@ -47,6 +49,9 @@ SEC("xdp")
 int mg_locate(struct xdp_md *ctx)
 {
 	mg_arrive(ctx);
+	mg_arrive_inside(ctx, 34, 0);
+	mg_arrive_options(ctx);
+	mg_is_here(ctx);
 	return XDP_PASS;
 }
 

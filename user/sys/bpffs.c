@@ -24,6 +24,7 @@
 #define BPFFS_HOME   "/sys/fs/bpf"
 #define MOUNT_SOURCE "mpgate" /* marks the mounts that are ours to take away */
 #define PIN_PREFIX   "mg_"
+#define PIN_NEXT     "mg_next" /* of what is on its way to its place */
 #define OPEN_TRIES   5
 #define LIBXDP_BPFFS "LIBXDP_BPFFS"
 
@@ -116,7 +117,12 @@ static void find_our_mount(struct mg_bpffs *b)
 	endmntent(mounts);
 }
 
-void mg_bpffs_clear(const struct mg_bpffs *b)
+static bool is_kept(const struct mg_bpffs_kept *kept, const char *name)
+{
+	return kept->keeps && kept->keeps(kept->ctx, name);
+}
+
+void mg_bpffs_clear(const struct mg_bpffs *b, const struct mg_bpffs_kept *kept)
 {
 	int fd = openat(b->lock_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -129,7 +135,7 @@ void mg_bpffs_clear(const struct mg_bpffs *b)
 	}
 	while ((e = readdir(d)))
 		if (!strncmp(e->d_name, PIN_PREFIX, strlen(PIN_PREFIX)) &&
-		    unlinkat(b->lock_fd, e->d_name, 0))
+		    !is_kept(kept, e->d_name) && unlinkat(b->lock_fd, e->d_name, 0))
 			mg_warn("cannot unpin %s/%s: %s", b->dir, e->d_name, strerror(errno));
 	closedir(d);
 }
@@ -213,33 +219,44 @@ static bool has_shape_of(const struct bpf_map *map, const struct bpf_map_info *i
 	       info->map_flags == bpf_map__map_flags(map);
 }
 
+int mg_bpffs_get(const struct mg_bpffs *b, const char *name)
+{
+	char path[PATH_MAX + 32];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", b->dir, name);
+	fd = bpf_obj_get(path);
+	return fd < 0 ? -errno : fd;
+}
+
 void mg_bpffs_adopt(const struct mg_bpffs *b, struct bpf_map *map)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 size = sizeof(info);
-	char path[PATH_MAX + 32];
-	int fd;
+	const char *name = bpf_map__name(map);
+	int fd = mg_bpffs_get(b, name);
 
-	snprintf(path, sizeof(path), "%s/%s", b->dir, bpf_map__name(map));
-	fd = bpf_obj_get(path);
 	if (fd < 0)
 		return;
 	if (bpf_obj_get_info_by_fd(fd, &info, &size) || !has_shape_of(map, &info))
-		mg_info("%s has another shape than it should, and is made new", path);
+		mg_info("%s/%s has another shape than it should, and is made new", b->dir, name);
 	else if (!bpf_map__reuse_fd(map, fd))
-		mg_debug("%s is taken over", path);
+		mg_debug("%s/%s is taken over", b->dir, name);
 	close(fd);
 }
 
 int mg_bpffs_pin(const struct mg_bpffs *b, int fd, const char *name)
 {
 	char path[PATH_MAX + 32];
+	int err;
 
-	snprintf(path, sizeof(path), "%s/%s", b->dir, name);
-	if (!bpf_obj_pin(fd, path))
+	snprintf(path, sizeof(path), "%s/%s", b->dir, PIN_NEXT);
+	unlinkat(b->lock_fd, PIN_NEXT, 0);
+	if (!bpf_obj_pin(fd, path) && !renameat(b->lock_fd, PIN_NEXT, b->lock_fd, name))
 		return 0;
-	mg_error("cannot pin %s: %s", path, strerror(errno));
-	return -errno;
+	err = -errno;
+	mg_error("cannot pin %s/%s: %s", b->dir, name, strerror(-err));
+	return err;
 }
 
 static bool is_empty(const char *path)
@@ -267,11 +284,11 @@ static void remove_libxdp_dir(const char *bpffs)
 	rmdir(path);
 }
 
-void mg_bpffs_close(struct mg_bpffs *b)
+void mg_bpffs_close(struct mg_bpffs *b, const struct mg_bpffs_kept *kept)
 {
 	if (b->lock_fd < 0)
 		return;
-	mg_bpffs_clear(b);
+	mg_bpffs_clear(b, kept);
 	remove_libxdp_dir(b->dir);
 	if (strcmp(b->dir, b->mount_point) != 0 && rmdir(b->dir) && errno != ENOTEMPTY)
 		mg_debug("bpffs: %s stays: %s", b->dir, strerror(errno));

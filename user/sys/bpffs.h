@@ -10,6 +10,7 @@
 #define MG_SYS_BPFFS_H
 
 #include <limits.h>
+#include <stdbool.h>
 
 struct bpf_map;
 
@@ -24,11 +25,21 @@ int mg_bpffs_open(struct mg_bpffs *b, const char *dir);
 /* For a map that is not loaded yet: takes over what a killed daemon left pinned under its name, if
  * it is of the same type and size. */
 void mg_bpffs_adopt(const struct mg_bpffs *b, struct bpf_map *map);
-/* Removes all pins. */
-void mg_bpffs_clear(const struct mg_bpffs *b);
-/* Removes pins, directory and mount, as far as they are ours. Unmounting needs CAP_SYS_ADMIN. */
-void mg_bpffs_close(struct mg_bpffs *b);
+/* A descriptor of what is pinned under that name, or -errno. */
+int mg_bpffs_get(const struct mg_bpffs *b, const char *name);
 
+/* Which pins stay; NULL for `keeps`: none. */
+struct mg_bpffs_kept {
+	bool (*keeps)(const void *ctx, const char *name);
+	const void *ctx;
+};
+/* Removes all pins but those. */
+void mg_bpffs_clear(const struct mg_bpffs *b, const struct mg_bpffs_kept *kept);
+/* Removes pins, directory and mount, as far as they are ours, and empty. Unmounting needs
+ * CAP_SYS_ADMIN. */
+void mg_bpffs_close(struct mg_bpffs *b, const struct mg_bpffs_kept *kept);
+
+/* In the place of what is pinned there, in one step. */
 int mg_bpffs_pin(const struct mg_bpffs *b, int fd, const char *name);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The corridor: claim, bpffs, maps, pins, XDP, TC, sockops in this order, and back in the reverse.
+ * But for what steers: that stays.
  */
 #include "sys/dp.h"
 
 #include <errno.h>
 #include <linux/capability.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,19 +24,10 @@
 #include "skel/xdp.skel.h"
 #include "sys/bpffs.h"
 #include "sys/cgroup.h"
-#include "sys/claim.h"
 #include "sys/dp_maps.h"
+#include "sys/dp_ports.h"
 #include "sys/holder.h"
-#include "sys/tc.h"
-#include "sys/xdp.h"
-
-struct port {
-	char name[IFNAMSIZ];
-	unsigned int ifindex;
-	int claim;
-	struct mg_xdp xdp;
-	struct mg_tc tc;
-};
+#include "sys/steer_maps.h"
 
 struct mg_dp {
 	struct mg_bpffs bpffs;
@@ -49,10 +40,10 @@ struct mg_dp {
 	void (*on_syn)(void *ctx, const struct mg_dp_syn *syn);
 	void *on_syn_ctx;
 	struct mg_holder *holder; /* NULL: no SYN is held */
-	size_t n_ports;		  /* the interfaces, and behind them those of the LAN */
-	struct port *ports;
-	size_t n; /* the interfaces */
-	struct mg_dp_interface *list;
+	struct mg_steer *steer;	  /* NULL: this host neither steers nor is steered to */
+	bool inherits;		  /* what an earlier daemon steered is in force */
+	struct mg_xdp_door door;
+	struct mg_ports ports;
 };
 
 static void log_line(const char *fmt, va_list ap)
@@ -89,42 +80,6 @@ static int on_record(void *ctx, void *record, size_t len)
 	if (dp->on_syn && !mg_dp_maps_read_syn(&syn, record, len))
 		dp->on_syn(dp->on_syn_ctx, &syn);
 	return 0;
-}
-
-static int claim_port(struct mg_dp *dp, const char *name)
-{
-	struct port *p = &dp->ports[dp->n_ports];
-
-	*p = (struct port){ .ifindex = if_nametoindex(name) };
-	if (!p->ifindex) {
-		int err = -errno;
-
-		mg_error("interface %s: %s", name, strerror(-err));
-		return err;
-	}
-	snprintf(p->name, sizeof(p->name), "%s", name);
-	p->claim = mg_claim(name, p->ifindex);
-	if (p->claim < 0)
-		return p->claim;
-	dp->n_ports++;
-	return 0;
-}
-
-static int claim_ports(struct mg_dp *dp, const struct mg_config *cfg)
-{
-	int err = 0;
-
-	dp->ports = calloc(cfg->n_interfaces + cfg->cpe.n_lan + 1, sizeof(*dp->ports));
-	dp->list = calloc(cfg->n_interfaces + 1, sizeof(*dp->list));
-	if (!dp->ports || !dp->list)
-		return -ENOMEM;
-	for (size_t i = 0; !err && i < cfg->n_interfaces; i++)
-		err = claim_port(dp, cfg->interfaces[i].name);
-	for (size_t i = 0; !err && i < cfg->cpe.n_lan; i++)
-		err = claim_port(dp, cfg->cpe.lan[i]);
-	if (!err)
-		dp->n = cfg->n_interfaces;
-	return err;
 }
 
 static int create_maps(struct mg_dp *dp)
@@ -229,12 +184,37 @@ static int load_tc(struct mg_dp *dp)
 	return err;
 }
 
+static bool steers(const struct mg_steer *steer)
+{
+	return steer && mg_steer_persists(steer);
+}
+
+/* Without maps of our own to tell: all that is there. */
+static bool keeps(const void *ctx, const char *name)
+{
+	const struct mg_dp *dp = ctx;
+
+	return !dp->steer || !dp->steer->ring || mg_steer_keeps(dp->steer, name);
+}
+
+static int start_steering(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	if (!mg_steer_is_wanted(cfg))
+		return 0;
+	dp->steer = calloc(1, sizeof(*dp->steer));
+	return dp->steer ? mg_steer_open(dp->steer, cfg, &dp->bpffs, dp->shared->obj) : -ENOMEM;
+}
+
 static int start_programs(struct mg_dp *dp, const struct mg_config *cfg)
 {
+	const struct mg_bpffs_kept kept = { .keeps = dp->inherits ? keeps : NULL, .ctx = dp };
 	int err = start_holder(dp, cfg);
 
+	if (!err)
+		err = start_steering(dp, cfg);
 	/* What a killed daemon left is taken over by now, or not wanted. */
-	mg_bpffs_clear(&dp->bpffs);
+	if (!err)
+		mg_bpffs_clear(&dp->bpffs, &kept);
 	if (!err)
 		err = pin_maps(dp, dp->shared->obj, NULL);
 	if (!err && dp->holder)
@@ -244,55 +224,79 @@ static int start_programs(struct mg_dp *dp, const struct mg_config *cfg)
 	return err;
 }
 
-/* The program that belongs at the ingress of an interface; -1: none does. */
-static int tc_program(const struct mg_dp *dp, const struct mg_config *cfg, enum mg_role role)
+static struct bpf_object *open_door(const struct mg_xdp_door *door, enum mg_role role, void **skel)
+{
+	struct mg_xdp_bpf *bpf = mg_xdp_bpf__open();
+	const struct mg_dp *dp = door->ctx;
+	int err;
+
+	(void)role;
+	*skel = bpf;
+	if (!bpf)
+		return NULL;
+	err = mg_xdp_share_maps(bpf->obj, dp->shared->obj);
+	if (!err)
+		return bpf->obj;
+	mg_xdp_bpf__destroy(bpf);
+	*skel = NULL;
+	errno = -err;
+	return NULL;
+}
+
+static void close_door(void *skel)
+{
+	mg_xdp_bpf__destroy(skel);
+}
+
+/* The programs that belong at the ingress of an interface; -1: none does. */
+static struct mg_doors doors_of(struct mg_dp *dp, const struct mg_config *cfg)
 {
 	const struct mg_hold_bpf *hold = dp->holder ? dp->holder->bpf : NULL;
+	struct mg_doors doors = { .tc_access = -1, .tc_core = -1, .tc_lan = -1 };
 
-	if (role == MG_ROLE_CORE) {
-		if (!wants_core(cfg))
-			return -1;
-		return bpf_program__fd(hold ? hold->progs.mg_hold_core : dp->tc->progs.mg_tc);
-	}
-	return hold && mg_holder_is_for_access(cfg) ? bpf_program__fd(hold->progs.mg_hold) : -1;
-}
-
-static int attach_tc(struct port *p, int prog_fd)
-{
-	if (prog_fd >= 0)
-		return mg_tc_attach(&p->tc, p->name, p->ifindex, prog_fd);
-	mg_tc_remove_stale(p->ifindex);
-	return 0;
-}
-
-static int attach_port(struct mg_dp *dp, size_t i, const struct mg_config *cfg)
-{
-	const struct mg_config_interface *ifc = &cfg->interfaces[i];
-	struct mg_dp_interface *shown = &dp->list[i];
-	struct port *p = &dp->ports[i];
-	int err = mg_xdp_attach(&p->xdp, ifc, p->ifindex, dp->shared);
-
-	if (err)
-		return err;
-	err = attach_tc(p, tc_program(dp, cfg, ifc->role));
-	*shown = (struct mg_dp_interface){
-		.role = ifc->role,
-		.xdp_mode = p->xdp.mode,
-		.prog_id = p->xdp.prog_id,
+	dp->door = (struct mg_xdp_door){
+		.program = "mg_xdp", .open = open_door, .destroy = close_door, .ctx = dp
 	};
-	memcpy(shown->name, ifc->name, sizeof(shown->name));
-	return err;
+	doors.xdp = dp->steer ? &dp->steer->door : &dp->door;
+	if (wants_core(cfg))
+		doors.tc_core =
+			bpf_program__fd(hold ? hold->progs.mg_hold_core : dp->tc->progs.mg_tc);
+	if (hold && mg_holder_is_for_access(cfg))
+		doors.tc_access = bpf_program__fd(hold->progs.mg_hold);
+	if (hold)
+		doors.tc_lan = bpf_program__fd(hold->progs.mg_hold_lan);
+	return doors;
 }
 
-static int attach_ports(struct mg_dp *dp, const struct mg_config *cfg)
+/* The map that every program of a former gateway uses, which is pinned here: its id; or 0. */
+static uint32_t former_map(const struct mg_dp *dp, bool *steered)
 {
-	int err = 0;
+	int fd = mg_bpffs_get(&dp->bpffs, "mg_gateway");
+	struct bpf_map_info info = { 0 };
+	__u32 size = sizeof(info), zero = 0;
+	struct mg_gateway g;
 
-	for (size_t i = 0; !err && i < dp->n; i++)
-		err = attach_port(dp, i, cfg);
-	for (size_t i = dp->n; !err && i < dp->n_ports; i++)
-		err = attach_tc(&dp->ports[i], bpf_program__fd(dp->holder->bpf->progs.mg_hold_lan));
-	return err;
+	*steered = false;
+	if (fd < 0)
+		return 0;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.value_size == sizeof(g) &&
+	    !bpf_map_lookup_elem(fd, &zero, &g))
+		*steered = g.steers;
+	close(fd);
+	return info.id;
+}
+
+static int attach_all(struct mg_dp *dp, const struct mg_config *cfg, uint32_t former)
+{
+	const struct mg_doors doors = doors_of(dp, cfg);
+	int err = mg_ports_attach(&dp->ports, cfg, &doors);
+
+	if (!err && former)
+		mg_ports_clean_others(&dp->ports, former);
+	if (err || !dp->steer)
+		return err;
+	mg_steer_settle(dp->steer);
+	return pin_maps(dp, mg_steer_object(dp->steer), dp->shared->obj);
 }
 
 /* Without it Extended TCP Header TLVs stay empty; nothing else depends on it.
@@ -320,6 +324,8 @@ static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
 int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 {
 	struct mg_dp *dp = calloc(1, sizeof(*dp));
+	uint32_t former = 0;
+	bool steered;
 	int err;
 
 	*out = NULL;
@@ -330,15 +336,18 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 	libbpf_set_print(log_libbpf);
 	libxdp_set_print(log_libxdp);
 
-	err = claim_ports(dp, cfg);
+	err = mg_ports_claim(&dp->ports, cfg);
 	if (!err)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
-	if (!err)
+	if (!err) {
+		former = former_map(dp, &steered);
+		dp->inherits = steered && cfg->steer.is_gateway;
 		err = create_maps(dp);
+	}
 	if (!err)
 		err = start_programs(dp, cfg);
 	if (!err)
-		err = attach_ports(dp, cfg);
+		err = attach_all(dp, cfg, former);
 	if (err) {
 		mg_dp_close(dp);
 		return err;
@@ -348,77 +357,82 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 	return 0;
 }
 
+static void remove_steering(struct mg_dp *dp)
+{
+	if (dp->steer)
+		mg_steer_close(dp->steer);
+	free(dp->steer);
+}
+
 void mg_dp_close(struct mg_dp *dp)
 {
+	struct mg_bpffs_kept kept = { .ctx = dp };
+	bool stays;
+
 	if (!dp)
 		return;
+	stays = dp->inherits || steers(dp->steer);
+	kept.keeps = stays ? keeps : NULL;
 	if (dp->holder)
 		mg_holder_pass_all(dp->holder);
 	mg_cgroup_detach(&dp->cgroup);
-	for (size_t i = dp->n_ports; i-- > 0;) {
-		mg_tc_detach(&dp->ports[i].tc);
-		mg_xdp_detach(&dp->ports[i].xdp);
-	}
+	mg_ports_detach(&dp->ports, stays);
 	ring_buffer__free(dp->ring);
 	mg_sockops_bpf__destroy(dp->sockops);
 	mg_tc_bpf__destroy(dp->tc);
 	remove_holder(dp);
 	mg_xdp_bpf__destroy(dp->shared);
-	mg_bpffs_close(&dp->bpffs);
+	mg_bpffs_close(&dp->bpffs, &kept);
+	remove_steering(dp);
 	/* Last: a successor must find everything gone. */
-	for (size_t i = 0; i < dp->n_ports; i++)
-		close(dp->ports[i].claim);
-	free(dp->ports);
-	free(dp->list);
+	mg_ports_close(&dp->ports);
 	free(dp);
+}
+
+int mg_dp_detach(const struct mg_config *cfg)
+{
+	struct mg_dp dp = { .bpffs.lock_fd = -1 };
+	const struct mg_bpffs_kept none = { 0 };
+	uint32_t former;
+	bool steered;
+	int err;
+
+	libbpf_set_print(log_libbpf);
+	libxdp_set_print(log_libxdp);
+	err = mg_bpffs_open(&dp.bpffs, cfg->bpffs);
+	if (!err)
+		err = mg_ports_clean(&dp.ports, cfg);
+	if (!err) {
+		former = former_map(&dp, &steered);
+		if (former)
+			mg_ports_clean_others(&dp.ports, former);
+		mg_holder_clear();
+		mg_bpffs_close(&dp.bpffs, &none);
+	}
+	if (dp.bpffs.lock_fd >= 0)
+		close(dp.bpffs.lock_fd);
+	mg_ports_close(&dp.ports);
+	return err;
 }
 
 uint64_t mg_dp_extra_caps(const struct mg_dp *dp)
 {
+	bool stays = dp->steer && dp->steer->is_gateway;
 	uint64_t caps = 0;
 
-	for (size_t i = 0; i < dp->n; i++)
-		if (dp->ports[i].xdp.skel && !dp->ports[i].xdp.alone)
+	for (size_t i = 0; i < dp->ports.n && !stays; i++)
+		if (dp->ports.at[i].xdp.skel && !dp->ports.at[i].xdp.alone)
 			caps |= 1ULL << CAP_SYS_ADMIN;
-	if (dp->bpffs.mount_point[0])
+	if (dp->bpffs.mount_point[0] && !stays)
 		caps |= 1ULL << CAP_SYS_ADMIN;
 	if (dp->cgroup.child[0])
 		caps |= 1ULL << CAP_DAC_OVERRIDE;
 	return caps;
 }
 
-static void look_at_xdp(struct mg_dp *dp)
-{
-	for (size_t i = 0; i < dp->n; i++) {
-		struct mg_dp_interface *shown = &dp->list[i];
-
-		if (!shown->prog_id || mg_xdp_is_attached(&dp->ports[i].xdp))
-			continue;
-		shown->xdp_mode = "lost";
-		shown->prog_id = 0;
-		mg_warn("interface %s: the XDP program is not attached any more; restart "
-			"mpgated "
-			"to have it back",
-			shown->name);
-	}
-}
-
-static void look_at_tc(struct mg_tc *tc, const char *interface)
-{
-	if (!tc->ifindex || mg_tc_is_attached(tc))
-		return;
-	mg_warn("interface %s: the TC filter is not attached any more; restart "
-		"mpgated to have it "
-		"back",
-		interface);
-	*tc = (struct mg_tc){ 0 };
-}
-
 void mg_dp_look(struct mg_dp *dp)
 {
-	look_at_xdp(dp);
-	for (size_t i = 0; i < dp->n_ports; i++)
-		look_at_tc(&dp->ports[i].tc, dp->ports[i].name);
+	mg_ports_look(&dp->ports);
 	if (dp->holder)
 		mg_holder_look(dp->holder);
 }
@@ -429,6 +443,11 @@ unsigned int mg_dp_workers(const struct mg_config *cfg)
 	long n = cfg->workers ? (long)cfg->workers : cpus;
 
 	return n < 1 ? 1 : n > MG_WORKERS_MAX ? MG_WORKERS_MAX : (unsigned int)n;
+}
+
+struct mg_steer *mg_dp_steer(struct mg_dp *dp)
+{
+	return dp->steer;
 }
 
 struct mg_holder *mg_dp_holder(struct mg_dp *dp)
@@ -464,8 +483,8 @@ int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n)
 
 size_t mg_dp_interfaces(const struct mg_dp *dp, const struct mg_dp_interface **list)
 {
-	*list = dp->list;
-	return dp->n;
+	*list = dp->ports.list;
+	return dp->ports.n;
 }
 
 int mg_dp_counters_read(struct mg_dp *dp, struct mg_dp_counters *out)

@@ -47,12 +47,18 @@ struct mg_dp_syn {
  * (XDP; TC where SYNs are held, and on core interfaces where packets to clients' addresses come in)
  * and to the daemon's cgroup (sockops). What a killed daemon counted and learned is taken over, its
  * other left-overs are replaced; a living one's interface gives -EBUSY. Every error is logged here.
- * All or nothing: after an error nothing stays attached.
+ * All or nothing: after an error nothing stays attached, but on a gateway that was steering before.
+ * That goes on meanwhile, by the maps that are pinned, and after an error too.
  */
 int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg);
 /* Lets pass what is held still, and no worker has seen. Detaches, unpins, and takes the bpffs away
- * if open mounted it. NULL is allowed. */
+ * if an mpgated mounted it; a gateway that steers goes on without us, its program attached and its
+ * maps pinned. NULL is allowed. */
 void mg_dp_close(struct mg_dp *dp);
+
+/* What daemons of this configuration left, none of which lives: programs, pins, a bpffs of ours. 0
+ * or -errno, logged; -EBUSY: one does live. */
+int mg_dp_detach(const struct mg_config *cfg);
 
 /*
  * Capabilities once it is open: CAP_BPF for what reads and writes maps, CAP_NET_ADMIN and CAP_BPF

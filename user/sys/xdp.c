@@ -4,39 +4,76 @@
 #include <errno.h>
 #include <linux/if_link.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <xdp/libxdp.h>
 
 #include "base/log.h"
-#include "skel/xdp.skel.h"
 
-#define PROGRAM_NAME	"mg_xdp"
-#define PROGRAM_SECTION "xdp.frags"
-#define STALE_MAX	16 /* more than a dispatcher has room for */
+#define STALE_MAX 16 /* more than a dispatcher has room for */
+#define MAPS_MAX  64 /* of a program */
+
+/* What mpgated attaches */
+static const char *const programs[] = { "mg_xdp", "mg_steer" };
 
 static bool is_ours(const struct xdp_program *program)
 {
 	const char *name = program ? xdp_program__name(program) : NULL;
 
-	return name && !strcmp(name, PROGRAM_NAME);
+	for (size_t i = 0; name && i < sizeof(programs) / sizeof(*programs); i++)
+		if (!strcmp(name, programs[i]))
+			return true;
+	return false;
+}
+
+static bool uses_map(uint32_t prog_id, uint32_t map_id)
+{
+	__u32 ids[MAPS_MAX], size = sizeof(struct bpf_prog_info);
+	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids };
+	int fd = bpf_prog_get_fd_by_id(prog_id);
+	bool uses = false;
+
+	if (fd < 0)
+		return false;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &size)) {
+		for (__u32 i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
+			uses |= ids[i] == map_id;
+	}
+	close(fd);
+	return uses;
+}
+
+struct stale {
+	uint32_t map_id;  /* 0, or only what uses this map */
+	uint32_t kept_id; /* 0, or the program that is to stay */
+};
+
+static bool is_stale(const struct xdp_program *program, const struct stale *which)
+{
+	uint32_t id = program ? xdp_program__id(program) : 0;
+
+	return is_ours(program) && (!which->kept_id || id != which->kept_id) &&
+	       (!which->map_id || uses_map(id, which->map_id));
 }
 
 /* True if one was found and taken away. */
-static bool remove_one_stale(struct xdp_multiprog *mp, unsigned int ifindex)
+static bool remove_one_stale(struct xdp_multiprog *mp, unsigned int ifindex,
+			     const struct stale *which)
 {
 	enum xdp_attach_mode mode = xdp_multiprog__attach_mode(mp);
 
 	if (xdp_multiprog__is_legacy(mp))
-		return is_ours(xdp_multiprog__main_prog(mp)) && !xdp_multiprog__detach(mp);
+		return is_stale(xdp_multiprog__main_prog(mp), which) && !xdp_multiprog__detach(mp);
 	for (struct xdp_program *p = xdp_multiprog__next_prog(NULL, mp); p;
 	     p = xdp_multiprog__next_prog(p, mp))
-		if (is_ours(p))
+		if (is_stale(p, which))
 			return !xdp_program__detach(p, (int)ifindex, mode, 0);
 	return false;
 }
 
-static void remove_stale(const char *interface, unsigned int ifindex)
+static void remove_stale(const char *interface, unsigned int ifindex, const struct stale *which)
 {
 	bool removed = true;
 
@@ -45,62 +82,143 @@ static void remove_stale(const char *interface, unsigned int ifindex)
 
 		if (libxdp_get_error(mp))
 			return;
-		removed = remove_one_stale(mp, ifindex);
+		removed = remove_one_stale(mp, ifindex, which);
 		xdp_multiprog__close(mp);
 		if (removed)
 			mg_debug("interface %s: took away a left-over XDP program", interface);
 	}
 }
 
-static int share_maps(struct mg_xdp_bpf *skel, const struct mg_xdp_bpf *maps)
+void mg_xdp_remove_stale(const char *interface, unsigned int ifindex)
+{
+	remove_stale(interface, ifindex, &(struct stale){ 0 });
+}
+
+void mg_xdp_remove_user(const char *interface, unsigned int ifindex, uint32_t map_id)
+{
+	remove_stale(interface, ifindex, &(struct stale){ .map_id = map_id });
+}
+
+int mg_xdp_share_maps(struct bpf_object *obj, const struct bpf_object *from)
 {
 	struct bpf_map *map;
 
-	bpf_object__for_each_map(map, skel->obj)
+	bpf_object__for_each_map(map, obj)
 	{
-		int fd = bpf_object__find_map_fd_by_name(maps->obj, bpf_map__name(map));
-		int err = fd < 0 ? fd : bpf_map__reuse_fd(map, fd);
+		const char *name = bpf_map__name(map);
+		int err;
 
+		if (bpf_map__is_internal(map) || !bpf_object__find_map_by_name(from, name))
+			continue;
+		err = bpf_map__reuse_fd(map, bpf_object__find_map_fd_by_name(from, name));
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-static void release(struct mg_xdp *x)
+void mg_xdp_leave(struct mg_xdp *x)
 {
 	if (x->program)
 		xdp_program__close(x->program);
-	mg_xdp_bpf__destroy(x->skel);
-	*x = (struct mg_xdp){ .mode = "off" };
+	if (x->skel)
+		x->door->destroy(x->skel);
+	*x = (struct mg_xdp){ .mode = "off", .prog_fd = -1 };
 }
 
 /* libxdp decides on its way whether the program runs behind a dispatcher: each try has its own. */
-static int attach_in(struct mg_xdp *x, unsigned int ifindex, bool generic,
-		     const struct mg_xdp_bpf *maps)
+static int open_object(struct mg_xdp *x, const struct mg_xdp_door *door, enum mg_role role,
+		       unsigned int ifindex, bool generic)
 {
+	*x = (struct mg_xdp){ .door = door, .ifindex = ifindex, .generic = generic, .prog_fd = -1 };
+	x->obj = door->open(door, role, &x->skel);
+	return x->obj ? 0 : -errno;
+}
+
+static int attach_by_libxdp(struct mg_xdp *x)
+{
+	const struct bpf_program *p = bpf_object__find_program_by_name(x->obj, x->door->program);
 	int err;
 
-	*x = (struct mg_xdp){ .ifindex = ifindex, .generic = generic };
-	x->skel = mg_xdp_bpf__open();
-	if (!x->skel)
-		return -errno;
-	err = share_maps(x->skel, maps);
-	if (err)
-		goto fail;
-	x->program = xdp_program__from_bpf_obj(x->skel->obj, PROGRAM_SECTION);
+	x->program = xdp_program__from_bpf_obj(x->obj, p ? bpf_program__section_name(p) : "");
 	err = (int)libxdp_get_error(x->program);
 	if (err) {
 		x->program = NULL;
-		goto fail;
+		return err;
 	}
-	err = xdp_program__attach(x->program, (int)ifindex,
-				  generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
+	err = xdp_program__attach(x->program, (int)x->ifindex,
+				  x->generic ? XDP_MODE_SKB : XDP_MODE_NATIVE, 0);
 	if (!err)
-		return 0;
-fail:
-	release(x);
+		x->prog_fd = xdp_program__fd(x->program);
 	return err;
+}
+
+static __u32 mode_flag(bool generic)
+{
+	return generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
+}
+
+/* libxdp puts nothing in the place of a program that is alone. */
+static int attach_instead_of(struct mg_xdp *x, uint32_t old_id)
+{
+	DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
+	int err = bpf_object__load(x->obj);
+
+	if (err)
+		return err;
+	x->prog_fd = bpf_program__fd(bpf_object__find_program_by_name(x->obj, x->door->program));
+	opts.old_prog_fd = bpf_prog_get_fd_by_id(old_id);
+	if (x->prog_fd < 0 || opts.old_prog_fd < 0)
+		return -errno;
+	err = bpf_xdp_attach((int)x->ifindex, x->prog_fd, XDP_FLAGS_REPLACE | mode_flag(x->generic),
+			     &opts);
+	close(opts.old_prog_fd);
+	return err;
+}
+
+static int attach_in(struct mg_xdp *x, const struct mg_xdp_door *door, enum mg_role role,
+		     unsigned int ifindex, bool generic, uint32_t old_id)
+{
+	int err = open_object(x, door, role, ifindex, generic);
+
+	if (!err)
+		err = old_id ? attach_instead_of(x, old_id) : attach_by_libxdp(x);
+	if (err)
+		mg_xdp_leave(x);
+	return err;
+}
+
+/* What an earlier daemon left, whose place can be taken */
+struct left {
+	bool found, generic;
+	uint32_t alone_id; /* 0: behind a dispatcher */
+};
+
+static struct left look(unsigned int ifindex)
+{
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	struct left left = { 0 };
+
+	if (libxdp_get_error(mp))
+		return left;
+	left.generic = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB;
+	if (xdp_multiprog__is_legacy(mp)) {
+		left.found = is_ours(xdp_multiprog__main_prog(mp));
+		left.alone_id = left.found ? xdp_program__id(xdp_multiprog__main_prog(mp)) : 0;
+	} else {
+		for (struct xdp_program *p = xdp_multiprog__next_prog(NULL, mp); p && !left.found;
+		     p = xdp_multiprog__next_prog(p, mp))
+			left.found = is_ours(p);
+	}
+	xdp_multiprog__close(mp);
+	return left;
+}
+
+static bool suits(const struct left *left, enum mg_xdp_want want, const struct mg_xdp_door *door)
+{
+	if (want == MG_XDP_AUTO)
+		return !left->generic || door->steady;
+	return left->generic == (want == MG_XDP_GENERIC);
 }
 
 static void describe(struct mg_xdp *x)
@@ -118,7 +236,7 @@ static void describe(struct mg_xdp *x)
 		x->mode = x->alone ? "generic" : "generic+dispatcher";
 	else
 		x->mode = x->alone ? "native" : "native+dispatcher";
-	if (!bpf_obj_get_info_by_fd(xdp_program__fd(x->program), &info, &size))
+	if (!bpf_obj_get_info_by_fd(x->prog_fd, &info, &size))
 		x->prog_id = info.id;
 }
 
@@ -132,26 +250,50 @@ static void log_failure(const char *interface, int err)
 		mg_error("interface %s: cannot attach XDP: %s", interface, strerror(-err));
 }
 
-int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
-		  const struct mg_xdp_bpf *maps)
+/* In the place of what was left; -ENOENT: there is nothing whose place could be taken. */
+static int take_place(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
+		      const struct mg_xdp_door *door)
+{
+	struct left left = look(ifindex);
+
+	if (!left.found || !suits(&left, ifc->xdp, door))
+		return -ENOENT;
+	return attach_in(x, door, ifc->role, ifindex, left.generic, left.alone_id);
+}
+
+static int attach_anew(struct mg_xdp *x, const struct mg_config_interface *ifc,
+		       unsigned int ifindex, const struct mg_xdp_door *door)
 {
 	int err;
 
-	*x = (struct mg_xdp){ .mode = "off" };
-	remove_stale(ifc->name, ifindex);
-	if (ifc->xdp == MG_XDP_OFF)
+	mg_xdp_remove_stale(ifc->name, ifindex);
+	err = attach_in(x, door, ifc->role, ifindex, ifc->xdp == MG_XDP_GENERIC, 0);
+	if (!err || ifc->xdp != MG_XDP_AUTO || err == -EBUSY || err == -EEXIST)
+		return err;
+	mg_warn("interface %s: no native XDP (%s), falling back to generic", ifc->name,
+		strerror(-err));
+	return attach_in(x, door, ifc->role, ifindex, true, 0);
+}
+
+int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
+		  const struct mg_xdp_door *door)
+{
+	int err;
+
+	*x = (struct mg_xdp){ .mode = "off", .prog_fd = -1 };
+	if (ifc->xdp == MG_XDP_OFF) {
+		mg_xdp_remove_stale(ifc->name, ifindex);
 		return 0;
-	err = attach_in(x, ifindex, ifc->xdp == MG_XDP_GENERIC, maps);
-	if (err && ifc->xdp == MG_XDP_AUTO && err != -EBUSY && err != -EEXIST) {
-		mg_warn("interface %s: no native XDP (%s), falling back to generic", ifc->name,
-			strerror(-err));
-		err = attach_in(x, ifindex, true, maps);
 	}
+	err = take_place(x, ifc, ifindex, door);
+	if (err == -ENOENT)
+		err = attach_anew(x, ifc, ifindex, door);
 	if (err) {
 		log_failure(ifc->name, err);
 		return err;
 	}
 	describe(x);
+	remove_stale(ifc->name, ifindex, &(struct stale){ .kept_id = x->prog_id });
 	mg_info("interface %s: XDP attached, %s, program %u", ifc->name, x->mode, x->prog_id);
 	return 0;
 }
@@ -160,8 +302,7 @@ bool mg_xdp_is_attached(const struct mg_xdp *x)
 {
 	__u32 id = 0;
 
-	if (bpf_xdp_query_id((int)x->ifindex, x->generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
-			     &id))
+	if (bpf_xdp_query_id((int)x->ifindex, (int)mode_flag(x->generic), &id))
 		return false;
 	/* Behind a dispatcher the interface shows the dispatcher's. */
 	return x->alone ? id == x->prog_id : id != 0;
@@ -170,10 +311,9 @@ bool mg_xdp_is_attached(const struct mg_xdp *x)
 /* libxdp would look for the program by its id, which takes CAP_SYS_ADMIN. */
 static int detach_alone(const struct mg_xdp *x)
 {
-	DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = xdp_program__fd(x->program));
+	DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts, .old_prog_fd = x->prog_fd);
 
-	return bpf_xdp_detach((int)x->ifindex, x->generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
-			      &opts);
+	return bpf_xdp_detach((int)x->ifindex, mode_flag(x->generic), &opts);
 }
 
 void mg_xdp_detach(struct mg_xdp *x)
@@ -188,5 +328,5 @@ void mg_xdp_detach(struct mg_xdp *x)
 	/* The interface may be gone, and the program with it. */
 	if (err && err != -ENODEV && err != -ENOENT)
 		mg_warn("interface %u: cannot detach XDP: %s", x->ifindex, strerror(-err));
-	release(x);
+	mg_xdp_leave(x);
 }

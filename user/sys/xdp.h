@@ -11,12 +11,26 @@
 
 #include "config/config.h"
 
-struct mg_xdp_bpf;
+struct bpf_object;
 struct xdp_program;
 
+/* Which program, and where one comes from: each interface has an object of its own. */
+struct mg_xdp_door {
+	const char *program;
+	/* Opened, with the maps that all share, not loaded; NULL and errno. *skel is for destroy.
+	 */
+	struct bpf_object *(*open)(const struct mg_xdp_door *door, enum mg_role role, void **skel);
+	void (*destroy)(void *skel);
+	void *ctx;
+	bool steady; /* never without a program, not even to see if native works by now */
+};
+
 struct mg_xdp {
-	struct mg_xdp_bpf *skel; /* NULL: nothing attached */
-	struct xdp_program *program;
+	const struct mg_xdp_door *door;
+	void *skel; /* NULL: nothing attached */
+	struct bpf_object *obj;
+	struct xdp_program *program; /* NULL: it took another's place without libxdp */
+	int prog_fd;
 	unsigned int ifindex;
 	bool generic;
 	bool alone;	  /* not behind a dispatcher */
@@ -25,14 +39,26 @@ struct mg_xdp {
 };
 
 /*
- * Loads a program of its own that uses the maps of `maps`, and attaches it. Replaces what a killed
- * daemon left; the caller holds the claim on the interface. 0 or -errno, logged; *x is then empty.
+ * Loads a program of its own and attaches it. Takes the place of what an earlier daemon left, with
+ * no packet in between that none of them sees, unless that ran in another mode; behind a dispatcher
+ * a few packets are seen by both. The caller holds the claim on the interface. 0 or -errno, logged;
+ * *x is then empty, and what was left may still be there.
  */
 int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
-		  const struct mg_xdp_bpf *maps);
+		  const struct mg_xdp_door *door);
 /* False once someone took the program off, or the interface is gone. */
 bool mg_xdp_is_attached(const struct mg_xdp *x);
 /* Needs CAP_NET_ADMIN; behind a dispatcher CAP_BPF and CAP_SYS_ADMIN too, to find it by its id. */
 void mg_xdp_detach(struct mg_xdp *x);
+/* Forgets it, and leaves it attached. */
+void mg_xdp_leave(struct mg_xdp *x);
+
+/* Takes away what an earlier daemon left on the interface. */
+void mg_xdp_remove_stale(const char *interface, unsigned int ifindex);
+/* The same, if it uses the map of this id. */
+void mg_xdp_remove_user(const char *interface, unsigned int ifindex, uint32_t map_id);
+
+/* The maps of obj that are in `from` too, by name, become those. 0 or -errno. */
+int mg_xdp_share_maps(struct bpf_object *obj, const struct bpf_object *from);
 
 #endif

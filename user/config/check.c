@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The configuration against this host, and against the one that is running. */
+/* The configuration against this host. */
 #include "config/schema.h"
 
 #include <errno.h>
@@ -29,15 +29,15 @@ static int try_bind(const struct mg_ep *ep)
 	return err;
 }
 
-static void check_local(const struct mg_config *c, struct mg_findings *f)
+static void check_local(const char *key, const struct mg_ep *eps, size_t n, struct mg_findings *f)
 {
 	char path[64], text[MG_EP_STRLEN];
 	int err;
 
-	for (size_t i = 0; i < c->converter.n_listen; i++) {
-		snprintf(path, sizeof(path), "converter.listen[%zu]", i);
-		mg_ep_format(text, &c->converter.listen[i]);
-		err = try_bind(&c->converter.listen[i]);
+	for (size_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s[%zu]", key, i);
+		mg_ep_format(text, &eps[i]);
+		err = try_bind(&eps[i]);
 		if (err == -EADDRNOTAVAIL)
 			mg_finding_path(f, path,
 					"%s is not an address of this host, expected a local one",
@@ -79,6 +79,32 @@ static void check_isp(const struct mg_config *c, struct mg_findings *f)
 		mg_finding_path(f, "cpe.converter",
 				"%s is an address of this host, expected another host's",
 				mg_ep_format(text, &c->cpe.converter));
+}
+
+/* The one called as this host is has its address here, and no other has. */
+static void check_proxies(const struct mg_config *c, struct mg_findings *f)
+{
+	char path[64], text[MG_IP_STRLEN];
+
+	for (size_t i = 0; i < c->steer.n_proxies; i++) {
+		const struct mg_config_proxy *p = &c->steer.proxies[i];
+		struct mg_ep ep = { .ip = p->address };
+		bool self = strcmp(p->name, c->node) == 0;
+		int err = try_bind(&ep);
+
+		snprintf(path, sizeof(path), "proxies[%zu].address", i);
+		mg_ip_format(text, &p->address);
+		if (self && err)
+			mg_finding_path(f, path,
+					"%s is not an address of this host, expected a local one: "
+					"node is %s",
+					text, c->node);
+		else if (!self && !err)
+			mg_finding_path(f, path,
+					"%s is an address of this host, expected another host's: "
+					"node is %s",
+					text, c->node);
+	}
 }
 
 static int hex_digit(char c)
@@ -157,116 +183,11 @@ int mg_config_check_host(const struct mg_config *c, FILE *errors)
 	struct mg_findings f = { .out = errors, .tree = c->tree };
 
 	check_links(c, &f);
-	check_local(c, &f);
+	check_local("converter.listen", c->converter.listen, c->converter.n_listen, &f);
+	check_local("converter.signal", c->converter.signal, c->converter.n_signal, &f);
+	check_proxies(c, &f);
 	check_isp(c, &f);
 	check_cookie_key(c, &f);
 	mg_findings_end(&f);
 	return f.count ? -EINVAL : 0;
-}
-
-static bool same_value(const struct mg_key *k, const struct mg_config *a, const struct mg_config *b)
-{
-	const char *x, *y;
-
-	if (k->kind != MG_KEY_TEXT)
-		return mg_key_number(k, a) == mg_key_number(k, b);
-	x = mg_key_text(k, a);
-	y = mg_key_text(k, b);
-	return x && y ? strcmp(x, y) == 0 : x == y;
-}
-
-static void refuse_change(const struct mg_key *k, const struct mg_config *running,
-			  struct mg_findings *f)
-{
-	static const char why[] = "cannot change while running, expected";
-	char plain[MG_QUOTE_BYTES];
-	uint32_t value;
-
-	if (k->kind == MG_KEY_TEXT) {
-		const char *text = mg_key_text(k, running);
-
-		mg_finding_path(f, k->path, "%s %s as before", why,
-				text ? mg_plain(plain, text) : "none");
-		return;
-	}
-	value = mg_key_number(k, running);
-	if (k->kind == MG_KEY_NUMBER)
-		mg_finding_path(f, k->path, "%s %u as before", why, value);
-	else
-		mg_finding_path(f, k->path, "%s %s as before", why,
-				mg_name_of(k->names, k->n_names, value));
-}
-
-static bool same_interfaces(const struct mg_config *a, const struct mg_config *b)
-{
-	if (a->n_interfaces != b->n_interfaces)
-		return false;
-	for (size_t i = 0; i < a->n_interfaces; i++) {
-		const struct mg_config_interface *x = &a->interfaces[i], *y = &b->interfaces[i];
-
-		if (strcmp(x->name, y->name) != 0 || x->role != y->role || x->xdp != y->xdp)
-			return false;
-	}
-	return true;
-}
-
-static bool same_listen(const struct mg_config *a, const struct mg_config *b)
-{
-	if (a->converter.n_listen != b->converter.n_listen)
-		return false;
-	for (size_t i = 0; i < a->converter.n_listen; i++) {
-		if (!mg_ep_equal(&a->converter.listen[i], &b->converter.listen[i]))
-			return false;
-	}
-	return true;
-}
-
-static bool same_cpe(const struct mg_config_cpe *a, const struct mg_config_cpe *b)
-{
-	if (a->n_lan != b->n_lan || a->has_converter != b->has_converter)
-		return false;
-	for (size_t i = 0; i < a->n_lan; i++) {
-		if (strcmp(a->lan[i], b->lan[i]) != 0)
-			return false;
-	}
-	return !a->has_converter || mg_ep_equal(&a->converter, &b->converter);
-}
-
-/* Lists, and what is live but for one step. */
-static void check_reload_rest(const struct mg_config *running, const struct mg_config *next,
-			      struct mg_findings *f)
-{
-	static const char same_list[] =
-		"cannot change while running, expected the same list as before";
-
-	if ((running->intercept.mode == MG_MODE_OFF) != (next->intercept.mode == MG_MODE_OFF))
-		refuse_change(mg_key_find("intercept.mode"), running, f);
-	if (!same_interfaces(running, next))
-		mg_finding_path(f, "interfaces", "%s", same_list);
-	if (!same_listen(running, next))
-		mg_finding_path(f, "converter.listen", "%s", same_list);
-	if (!same_cpe(&running->cpe, &next->cpe))
-		mg_finding_path(f, "cpe",
-				"cannot change while running, expected the same as before");
-}
-
-int mg_config_check_reload(const struct mg_config *running, const struct mg_config *next,
-			   FILE *errors)
-{
-	struct mg_findings f = { .out = errors, .tree = next->tree };
-
-	for (size_t i = 0; i < mg_keys_count; i++) {
-		const struct mg_key *k = &mg_keys[i];
-
-		if (k->live || same_value(k, running, next))
-			continue;
-		/* Neither file names it: only the host's name can have changed behind our back. */
-		if (running->tree && next->tree && !mg_tree_find(running->tree, k->path) &&
-		    !mg_tree_find(next->tree, k->path))
-			continue;
-		refuse_change(k, running, &f);
-	}
-	check_reload_rest(running, next, &f);
-	mg_findings_end(&f);
-	return f.count ? -EBUSY : 0;
 }

@@ -249,12 +249,14 @@ void mg_config_check_cpe(const struct mg_config *c, struct mg_findings *f);
 void mg_config_check_steer(const struct mg_config *c, struct mg_findings *f);
 
 bool mg_is_interface_name(const char *name); /* its form, not whether there is one */
+bool mg_config_is_name(const char *name);    /* of a node or a group */
+/* Of a prefix that reads as one of IPv4. */
+bool mg_config_is_v4_prefix(const struct mg_prefix *p);
 bool mg_config_has_role(const struct mg_config *c, enum mg_role role);
 /* NULL, or what speaks against it as an address that another host is reached at. */
 const char *mg_config_address_trouble(const struct in6_addr *ip);
 
-/* Sets groups and fallbacks of rules, from `expect` and where the groups are. */
-void mg_config_resolve_rules(struct mg_config_steer *s);
+const char *mg_config_kind_name(enum mg_proxy_kind kind);
 /* Of its first member. */
 enum mg_proxy_kind mg_config_group_kind(const struct mg_config_steer *s, size_t group);
 

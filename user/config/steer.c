@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NOWHERE ((size_t)-1)
+#define NOWHERE	  ((size_t)-1)
+#define NO_LENGTH 255 /* of a prefix that did not parse */
 
 static size_t find_proxy(const struct mg_config_steer *s, const char *name)
 {
@@ -32,7 +33,8 @@ static size_t find_group(const struct mg_config_steer *s, const char *name)
 static int make_proxies(struct mg_config_steer *s, const struct mg_raw_steer *raw,
 			struct mg_findings *f)
 {
-	char path[64], quoted[MG_QUOTE_BYTES];
+	char path[64], quoted[MG_QUOTE_BYTES], text[MG_IP_STRLEN];
+	const char *trouble;
 
 	s->proxies = calloc(raw->n_proxies + 1, sizeof(*s->proxies));
 	if (!s->proxies)
@@ -44,9 +46,16 @@ static int make_proxies(struct mg_config_steer *s, const struct mg_raw_steer *ra
 
 		*p = raw->proxies[i].to;
 		mg_item_defaults(f->tree, "proxies", i, p);
-		if (!mg_ip_parse(&p->address, address))
-			continue;
 		snprintf(path, sizeof(path), "proxies[%zu].address", i);
+		if (!mg_ip_parse(&p->address, address)) {
+			trouble = mg_config_address_trouble(&p->address);
+			if (trouble)
+				mg_finding_path(f, path,
+						"%s %s, expected one that gateways reach the proxy "
+						"at",
+						mg_ip_format(text, &p->address), trouble);
+			continue;
+		}
 		mg_finding_path(f, path,
 				"is %s, expected an address such as 192.0.2.1 or "
 				"2001:db8::1",
@@ -182,12 +191,14 @@ static void make_rule(struct mg_config_steer *s, size_t i, const struct mg_raw_r
 	r->group_is_named = raw->group;
 	r->group = r->fallback = MG_CONFIG_NO_GROUP;
 	if (raw->access && mg_prefix_parse(&r->access, raw->access)) {
+		r->access.len = NO_LENGTH;
 		snprintf(path, sizeof(path), "selection[%zu].access", i);
 		mg_finding_path(f, path,
 				"is %s, expected a prefix such as 192.0.2.0/24 or 2001:db8::/32",
 				mg_quote(quoted, raw->access));
 	}
 	if (raw->service && parse_service(r, raw->service)) {
+		r->service.len = NO_LENGTH;
 		snprintf(path, sizeof(path), "selection[%zu].service", i);
 		mg_finding_path(f, path,
 				"is %s, expected a prefix, with a port if need be, such as "
@@ -198,6 +209,16 @@ static void make_rule(struct mg_config_steer *s, size_t i, const struct mg_raw_r
 		return;
 	snprintf(path, sizeof(path), "selection[%zu].group", i);
 	r->group = group_named(s, path, raw->group, f);
+}
+
+bool mg_config_is_v4_prefix(const struct mg_prefix *p)
+{
+	return mg_ip_is_v4(&p->ip) && p->len >= 96;
+}
+
+const char *mg_config_kind_name(enum mg_proxy_kind kind)
+{
+	return mg_name_of(mg_proxy_kind_names, CYAML_ARRAY_LEN(mg_proxy_kind_names), kind);
 }
 
 enum mg_proxy_kind mg_config_group_kind(const struct mg_config_steer *s, size_t group)

@@ -221,34 +221,59 @@ static const char *listen_trouble(const struct in6_addr *ip)
 	return NULL;
 }
 
-static void check_listen(const struct mg_config *c, struct mg_findings *f)
+/* Addresses of this host, each of them once; those that did not parse have had their finding. */
+static void check_own(const char *key, const struct mg_ep *eps, size_t n, struct mg_findings *f)
 {
-	const struct mg_ep *eps = c->converter.listen;
 	const char *trouble;
 	char path[64], text[MG_EP_STRLEN];
 
-	if (!c->converter.n_listen && c->intercept.mode == MG_MODE_OFF && !c->cpe.n_lan &&
-	    !c->steer.n_virtuals && !c->steer.n_rules)
-		mg_finding_path(f, "converter.listen",
-				"has no address, expected at least 1 where none of intercept, cpe, "
-				"virtual and selection is in use");
-	for (size_t i = 0; i < c->converter.n_listen; i++) {
-		/* One that did not parse has had its finding. */
+	for (size_t i = 0; i < n; i++) {
 		if (!eps[i].port)
 			continue;
-		snprintf(path, sizeof(path), "converter.listen[%zu]", i);
+		snprintf(path, sizeof(path), "%s[%zu]", key, i);
 		trouble = listen_trouble(&eps[i].ip);
 		if (trouble)
 			mg_finding_path(f, path, "%s %s", mg_ep_format(text, &eps[i]), trouble);
 		for (size_t j = 0; j < i; j++) {
 			if (!mg_ep_equal(&eps[i], &eps[j]))
 				continue;
-			mg_finding_path(f, path,
-					"%s is already converter.listen[%zu], expected it once",
-					mg_ep_format(text, &eps[i]), j);
+			mg_finding_path(f, path, "%s is already %s[%zu], expected it once",
+					mg_ep_format(text, &eps[i]), key, j);
 			break;
 		}
 	}
+}
+
+static void check_listen(const struct mg_config *c, struct mg_findings *f)
+{
+	if (!c->converter.n_listen && c->intercept.mode == MG_MODE_OFF && !c->cpe.n_lan &&
+	    !c->steer.n_virtuals && !c->steer.n_rules)
+		mg_finding_path(f, "converter.listen",
+				"has no address, expected at least 1 where none of intercept, cpe, "
+				"virtual and selection is in use");
+	check_own("converter.listen", c->converter.listen, c->converter.n_listen, f);
+}
+
+static void check_signal(const struct mg_config_converter *c, struct mg_findings *f)
+{
+	char path[64], text[MG_EP_STRLEN];
+
+	check_own("converter.signal", c->signal, c->n_signal, f);
+	for (size_t i = 0; i < c->n_signal; i++) {
+		snprintf(path, sizeof(path), "converter.signal[%zu]", i);
+		for (size_t j = 0; c->signal[i].port && j < c->n_listen; j++) {
+			if (mg_ep_equal(&c->signal[i], &c->listen[j]))
+				mg_finding_path(f, path,
+						"%s is converter.listen[%zu], expected another "
+						"address or port: the kernel itself listens there",
+						mg_ep_format(text, &c->signal[i]), j);
+		}
+	}
+	if (c->deny_initial_joins && !c->n_signal)
+		mg_finding_path(
+			f, "converter.deny_initial_joins",
+			"is true without converter.signal, expected an address that is left "
+			"to join at");
 }
 
 bool mg_is_interface_name(const char *name)
@@ -297,18 +322,23 @@ static void check_absolute(const char *key, const char *path, struct mg_findings
 		mg_finding_path(f, key, "is %s, expected an absolute path", mg_quote(quoted, path));
 }
 
+bool mg_config_is_name(const char *name)
+{
+	for (const char *p = name; *p; p++) {
+		if (!(*p >= 'a' && *p <= 'z') && !(*p >= 'A' && *p <= 'Z') &&
+		    !(*p >= '0' && *p <= '9') && !strchr("._-", *p))
+			return false;
+	}
+	return *name;
+}
+
 static void check_node(const char *node, struct mg_findings *f)
 {
 	char quoted[MG_QUOTE_BYTES];
 
-	for (const char *p = node; *p; p++) {
-		if ((*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') ||
-		    (*p >= '0' && *p <= '9') || strchr("._-", *p))
-			continue;
+	if (!mg_config_is_name(node))
 		mg_finding_path(f, "node", "is %s, expected letters, digits, '.', '_' and '-'",
 				mg_quote(quoted, node));
-		return;
-	}
 }
 
 void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
@@ -319,6 +349,7 @@ void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
 	check_absolute("converter.cookie_key_file", c->converter.cookie_key_file, f);
 	check_interfaces(c, f);
 	check_listen(c, f);
+	check_signal(&c->converter, f);
 	mg_config_check_intercept(c, f);
 	mg_config_check_cpe(c, f);
 	mg_config_check_steer(c, f);

@@ -3,6 +3,7 @@
 #ifndef MG_TEST_CONFIG_RIG_H
 #define MG_TEST_CONFIG_RIG_H
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "config/config.h"
@@ -64,6 +68,40 @@ static struct mg_config *parse(const char *text)
 	findings_are(f, "");
 	assert_int_equal(err, 0);
 	return c;
+}
+
+__attribute__((unused)) static void check_host(const char *text, const char *expected)
+{
+	struct mg_config *c = parse(text);
+	FILE *f = findings_open();
+
+	assert_int_equal(mg_config_check_host(c, f), *expected ? -EINVAL : 0);
+	findings_are(f, expected);
+	mg_config_free(c);
+}
+
+__attribute__((unused)) static void check_reload(const char *from, const char *to,
+						 const char *expected)
+{
+	struct mg_config *running = parse(from), *next = parse(to);
+	FILE *f = findings_open();
+
+	assert_int_equal(mg_config_check_reload(running, next, f), *expected ? -EBUSY : 0);
+	findings_are(f, expected);
+	mg_config_free(running);
+	mg_config_free(next);
+}
+
+/* In a network namespace of our own. */
+__attribute__((unused)) static void lo_up(void)
+{
+	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
+		perror("lo");
+	if (fd >= 0)
+		close(fd);
 }
 
 #endif

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -192,16 +191,6 @@ static void test_unreadable_file(void **state)
 	findings_are(f, "/: (document): cannot be read: Is a directory, expected a file\n");
 }
 
-static void check_host(const char *text, const char *expected)
-{
-	struct mg_config *c = parse(text);
-	FILE *f = findings_open();
-
-	assert_int_equal(mg_config_check_host(c, f), *expected ? -EINVAL : 0);
-	findings_are(f, expected);
-	mg_config_free(c);
-}
-
 static void test_host_is_fine(void **state)
 {
 	(void)state;
@@ -346,17 +335,6 @@ static void test_findings_without_a_file(void **state)
 	assert_int_equal(mg_config_check_host(&c, f), -EINVAL);
 	findings_are(f, "config: converter.listen[0]: 192.0.2.1:80 is not an address of this host, "
 			"expected a local one\n");
-}
-
-static void lo_up(void)
-{
-	struct ifreq ifr = { .ifr_name = "lo", .ifr_flags = IFF_UP };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &ifr))
-		perror("lo");
-	if (fd >= 0)
-		close(fd);
 }
 
 int main(void)

@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a reload may change, and what it says of the rest. */
-#include <errno.h>
-
 #include "config_rig.h"
-
-static void check_reload(const char *from, const char *to, const char *expected)
-{
-	struct mg_config *running = parse(from), *next = parse(to);
-	FILE *f = findings_open();
-
-	assert_int_equal(mg_config_check_reload(running, next, f), *expected ? -EBUSY : 0);
-	findings_are(f, expected);
-	mg_config_free(running);
-	mg_config_free(next);
-}
 
 static void test_reload_of_the_same(void **state)
 {

@@ -11,10 +11,12 @@
 
 #define MG_OPT_EOL	     0
 #define MG_OPT_NOP	     1
+#define MG_OPT_MSS	     2
 #define MG_OPT_WSCALE	     3
 #define MG_OPT_MD5	     19 /* RFC 2385 */
 #define MG_OPT_AO	     29 /* RFC 5925 */
 #define MG_OPT_MPTCP	     30
+#define MG_OPT_MSS_BYTES     4
 #define MG_OPT_WSCALE_BYTES  3
 #define MG_TCP_OPTIONS_BYTES 40
 
@@ -53,6 +55,7 @@ struct mg_options {
 	__u32 at;
 	__u32 seen;
 	__u32 mptcp_at; /* where the last MPTCP option stands, if any was seen */
+	__u32 mss_at;	/* where the last MSS stands, behind its kind and length; 0: nowhere */
 	__u8 window_scale;
 };
 
@@ -120,6 +123,8 @@ static long mg_option_step(__u32 index, struct mg_options *o)
 		o->mptcp_at = o->at;
 	} else if (kind == MG_OPT_MD5 || kind == MG_OPT_AO) {
 		o->seen |= MG_SEEN_PROTECTED;
+	} else if (kind == MG_OPT_MSS && bytes == MG_OPT_MSS_BYTES) {
+		o->mss_at = o->at + 2;
 	} else if (kind == MG_OPT_WSCALE && bytes == MG_OPT_WSCALE_BYTES) {
 		o->window_scale = mg_option_byte(o, 2);
 	}
@@ -133,7 +138,7 @@ static long mg_option_step(__u32 index, struct mg_options *o)
  */
 static __always_inline void mg_options_walk(struct mg_options *o, long load_err)
 {
-	o->at = o->seen = o->mptcp_at = mg_opaque_zero;
+	o->at = o->seen = o->mptcp_at = o->mss_at = mg_opaque_zero;
 	o->window_scale = mg_opaque_zero;
 	if (load_err)
 		o->seen = MG_SEEN_OVERRUN;

@@ -34,4 +34,13 @@ static __always_inline enum mg_reason mg_outcome_reason(int outcome, enum mg_rea
 	return reason ? reason : usual;
 }
 
+/* The frame leaves by this interface. */
+static __always_inline int mg_outcome_sent(struct xdp_md *ctx, __u32 ifindex,
+					   enum mg_verdict verdict)
+{
+	if (ifindex == ctx->ingress_ifindex)
+		return MG_OUTCOME(XDP_TX, verdict, 0);
+	return MG_OUTCOME(bpf_redirect(ifindex, 0) & 0xff, verdict, 0);
+}
+
 #endif

@@ -40,4 +40,24 @@ static __always_inline const struct mg_steer_proxy *mg_proxy_find(__u32 proxy)
 	return p && p->used ? p : NULL;
 }
 
+/* The number of the proxy that has this address, 0: none. For rare packets: it asks them all. */
+static __always_inline __u32 mg_proxy_at(const __u8 *ip)
+{
+	const __u32 *want = (const __u32 *)ip;
+
+	for (__u32 i = 1; i < MG_PROXIES_MAX; i++) {
+		__u32 at = i;
+		const struct mg_steer_proxy *p = bpf_map_lookup_elem(&mg_proxies, &at);
+		const __u32 *has;
+
+		if (!p)
+			break;
+		has = (const __u32 *)p->ip;
+		if (p->used && has[0] == want[0] && has[1] == want[1] && has[2] == want[2] &&
+		    has[3] == want[3])
+			return i;
+	}
+	return 0;
+}
+
 #endif

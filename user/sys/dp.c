@@ -43,7 +43,7 @@ struct mg_dp {
 	struct mg_steer *steer;	  /* NULL: this host neither steers nor is steered to */
 	bool inherits;		  /* what an earlier daemon steered is in force */
 	struct mg_xdp_door door;
-	struct mg_ports ports;
+	struct mg_dp_ports ports;
 };
 
 static void log_line(const char *fmt, va_list ap)
@@ -289,10 +289,10 @@ static uint32_t former_map(const struct mg_dp *dp, bool *steered)
 static int attach_all(struct mg_dp *dp, const struct mg_config *cfg, uint32_t former)
 {
 	const struct mg_doors doors = doors_of(dp, cfg);
-	int err = mg_ports_attach(&dp->ports, cfg, &doors);
+	int err = mg_dp_ports_attach(&dp->ports, cfg, &doors);
 
 	if (!err && former)
-		mg_ports_clean_others(&dp->ports, former);
+		mg_dp_ports_clean_others(&dp->ports, former);
 	if (err || !dp->steer)
 		return err;
 	mg_steer_settle(dp->steer);
@@ -336,7 +336,7 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 	libbpf_set_print(log_libbpf);
 	libxdp_set_print(log_libxdp);
 
-	err = mg_ports_claim(&dp->ports, cfg);
+	err = mg_dp_ports_claim(&dp->ports, cfg);
 	if (!err)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
 	if (!err) {
@@ -376,7 +376,7 @@ void mg_dp_close(struct mg_dp *dp)
 	if (dp->holder)
 		mg_holder_pass_all(dp->holder);
 	mg_cgroup_detach(&dp->cgroup);
-	mg_ports_detach(&dp->ports, stays);
+	mg_dp_ports_detach(&dp->ports, stays);
 	ring_buffer__free(dp->ring);
 	mg_sockops_bpf__destroy(dp->sockops);
 	mg_tc_bpf__destroy(dp->tc);
@@ -385,7 +385,7 @@ void mg_dp_close(struct mg_dp *dp)
 	mg_bpffs_close(&dp->bpffs, &kept);
 	remove_steering(dp);
 	/* Last: a successor must find everything gone. */
-	mg_ports_close(&dp->ports);
+	mg_dp_ports_close(&dp->ports);
 	free(dp);
 }
 
@@ -401,17 +401,17 @@ int mg_dp_detach(const struct mg_config *cfg)
 	libxdp_set_print(log_libxdp);
 	err = mg_bpffs_open(&dp.bpffs, cfg->bpffs);
 	if (!err)
-		err = mg_ports_clean(&dp.ports, cfg);
+		err = mg_dp_ports_clean(&dp.ports, cfg);
 	if (!err) {
 		former = former_map(&dp, &steered);
 		if (former)
-			mg_ports_clean_others(&dp.ports, former);
+			mg_dp_ports_clean_others(&dp.ports, former);
 		mg_holder_clear();
 		mg_bpffs_close(&dp.bpffs, &none);
 	}
 	if (dp.bpffs.lock_fd >= 0)
 		close(dp.bpffs.lock_fd);
-	mg_ports_close(&dp.ports);
+	mg_dp_ports_close(&dp.ports);
 	return err;
 }
 
@@ -432,7 +432,7 @@ uint64_t mg_dp_extra_caps(const struct mg_dp *dp)
 
 void mg_dp_look(struct mg_dp *dp)
 {
-	mg_ports_look(&dp->ports);
+	mg_dp_ports_look(&dp->ports);
 	if (dp->holder)
 		mg_holder_look(dp->holder);
 }

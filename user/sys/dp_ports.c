@@ -11,11 +11,11 @@
 #include "base/log.h"
 #include "sys/claim.h"
 
-static int claim_port(struct mg_ports *p, const char *name)
+static int claim_port(struct mg_dp_ports *p, const char *name)
 {
-	struct mg_port *port = &p->at[p->n_claimed];
+	struct mg_dp_port *port = &p->at[p->n_claimed];
 
-	*port = (struct mg_port){ .ifindex = if_nametoindex(name) };
+	*port = (struct mg_dp_port){ .ifindex = if_nametoindex(name) };
 	if (!port->ifindex) {
 		int err = -errno;
 
@@ -30,14 +30,14 @@ static int claim_port(struct mg_ports *p, const char *name)
 	return 0;
 }
 
-static int make_room(struct mg_ports *p, const struct mg_config *cfg)
+static int make_room(struct mg_dp_ports *p, const struct mg_config *cfg)
 {
 	p->at = calloc(cfg->n_interfaces + cfg->cpe.n_lan + 1, sizeof(*p->at));
 	p->list = calloc(cfg->n_interfaces + 1, sizeof(*p->list));
 	return p->at && p->list ? 0 : -ENOMEM;
 }
 
-int mg_ports_claim(struct mg_ports *p, const struct mg_config *cfg)
+int mg_dp_ports_claim(struct mg_dp_ports *p, const struct mg_config *cfg)
 {
 	int err = make_room(p, cfg);
 
@@ -50,7 +50,7 @@ int mg_ports_claim(struct mg_ports *p, const struct mg_config *cfg)
 	return err;
 }
 
-int mg_ports_clean(struct mg_ports *p, const struct mg_config *cfg)
+int mg_dp_ports_clean(struct mg_dp_ports *p, const struct mg_config *cfg)
 {
 	int err = make_room(p, cfg);
 
@@ -67,7 +67,7 @@ int mg_ports_clean(struct mg_ports *p, const struct mg_config *cfg)
 	return err;
 }
 
-static bool is_among(const struct mg_ports *p, unsigned int ifindex)
+static bool is_among(const struct mg_dp_ports *p, unsigned int ifindex)
 {
 	for (size_t i = 0; i < p->n; i++)
 		if (p->at[i].ifindex == ifindex)
@@ -75,7 +75,7 @@ static bool is_among(const struct mg_ports *p, unsigned int ifindex)
 	return false;
 }
 
-void mg_ports_clean_others(const struct mg_ports *p, uint32_t map_id)
+void mg_dp_ports_clean_others(const struct mg_dp_ports *p, uint32_t map_id)
 {
 	struct if_nameindex *all = if_nameindex();
 
@@ -86,7 +86,7 @@ void mg_ports_clean_others(const struct mg_ports *p, uint32_t map_id)
 		if_freenameindex(all);
 }
 
-static int attach_tc(struct mg_port *port, int prog_fd)
+static int attach_tc(struct mg_dp_port *port, int prog_fd)
 {
 	if (prog_fd >= 0)
 		return mg_tc_attach(&port->tc, port->name, port->ifindex, prog_fd);
@@ -94,11 +94,11 @@ static int attach_tc(struct mg_port *port, int prog_fd)
 	return 0;
 }
 
-static int attach_port(struct mg_ports *p, size_t i, const struct mg_config_interface *ifc,
+static int attach_port(struct mg_dp_ports *p, size_t i, const struct mg_config_interface *ifc,
 		       const struct mg_doors *doors)
 {
 	struct mg_dp_interface *shown = &p->list[i];
-	struct mg_port *port = &p->at[i];
+	struct mg_dp_port *port = &p->at[i];
 	int err = mg_xdp_attach(&port->xdp, ifc, port->ifindex, doors->xdp);
 
 	if (err)
@@ -113,7 +113,8 @@ static int attach_port(struct mg_ports *p, size_t i, const struct mg_config_inte
 	return err;
 }
 
-int mg_ports_attach(struct mg_ports *p, const struct mg_config *cfg, const struct mg_doors *doors)
+int mg_dp_ports_attach(struct mg_dp_ports *p, const struct mg_config *cfg,
+		       const struct mg_doors *doors)
 {
 	int err = 0;
 
@@ -124,7 +125,7 @@ int mg_ports_attach(struct mg_ports *p, const struct mg_config *cfg, const struc
 	return err;
 }
 
-void mg_ports_detach(struct mg_ports *p, bool leave_xdp)
+void mg_dp_ports_detach(struct mg_dp_ports *p, bool leave_xdp)
 {
 	for (size_t i = p->n_claimed; i-- > 0;) {
 		mg_tc_detach(&p->at[i].tc);
@@ -135,13 +136,13 @@ void mg_ports_detach(struct mg_ports *p, bool leave_xdp)
 	}
 }
 
-void mg_ports_close(struct mg_ports *p)
+void mg_dp_ports_close(struct mg_dp_ports *p)
 {
 	for (size_t i = 0; i < p->n_claimed; i++)
 		close(p->at[i].claim);
 	free(p->at);
 	free(p->list);
-	*p = (struct mg_ports){ 0 };
+	*p = (struct mg_dp_ports){ 0 };
 }
 
 static void look_at_xdp(struct mg_dp_interface *shown, const struct mg_xdp *x)
@@ -165,7 +166,7 @@ static void look_at_tc(struct mg_tc *tc, const char *interface)
 	*tc = (struct mg_tc){ 0 };
 }
 
-void mg_ports_look(struct mg_ports *p)
+void mg_dp_ports_look(struct mg_dp_ports *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		look_at_xdp(&p->list[i], &p->at[i].xdp);

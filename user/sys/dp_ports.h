@@ -10,7 +10,7 @@
 #include "sys/tc.h"
 #include "sys/xdp.h"
 
-struct mg_port {
+struct mg_dp_port {
 	char name[IFNAMSIZ];
 	unsigned int ifindex;
 	int claim;
@@ -18,8 +18,8 @@ struct mg_port {
 	struct mg_tc tc;
 };
 
-struct mg_ports {
-	struct mg_port *at; /* the interfaces, and behind them those of the LAN */
+struct mg_dp_ports {
+	struct mg_dp_port *at; /* the interfaces, and behind them those of the LAN */
 	size_t n_claimed;
 	size_t n; /* the interfaces */
 	struct mg_dp_interface *list;
@@ -31,21 +31,22 @@ struct mg_doors {
 	int tc_access, tc_core, tc_lan;
 };
 
-/* Both: 0 or -errno, logged; mg_ports_close is due in any case. */
-int mg_ports_claim(struct mg_ports *p, const struct mg_config *cfg);
-int mg_ports_attach(struct mg_ports *p, const struct mg_config *cfg, const struct mg_doors *doors);
+/* Both: 0 or -errno, logged; mg_dp_ports_close is due in any case. */
+int mg_dp_ports_claim(struct mg_dp_ports *p, const struct mg_config *cfg);
+int mg_dp_ports_attach(struct mg_dp_ports *p, const struct mg_config *cfg,
+		       const struct mg_doors *doors);
 /* The XDP programs may stay. Claims are still held. */
-void mg_ports_detach(struct mg_ports *p, bool leave_xdp);
-void mg_ports_close(struct mg_ports *p);
+void mg_dp_ports_detach(struct mg_dp_ports *p, bool leave_xdp);
+void mg_dp_ports_close(struct mg_dp_ports *p);
 
 /* Without a daemon: claims those that exist, and takes away what is left on them. 0 or -errno,
  * logged. */
-int mg_ports_clean(struct mg_ports *p, const struct mg_config *cfg);
+int mg_dp_ports_clean(struct mg_dp_ports *p, const struct mg_config *cfg);
 
 /* What uses the map of this id on interfaces other than these */
-void mg_ports_clean_others(const struct mg_ports *p, uint32_t map_id);
+void mg_dp_ports_clean_others(const struct mg_dp_ports *p, uint32_t map_id);
 
 /* Warns of what is not attached any more, once. */
-void mg_ports_look(struct mg_ports *p);
+void mg_dp_ports_look(struct mg_dp_ports *p);
 
 #endif

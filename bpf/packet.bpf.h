@@ -98,4 +98,13 @@ static __always_inline void mg_packet_syn(const struct mg_packet *p, struct mg_s
 	syn->payload_bytes = p->payload_bytes;
 }
 
+/*
+ * Does `at`, a number of the other side's or of a RST, belong to a SYN of this sequence number? It
+ * may have brought data.
+ */
+static __always_inline bool mg_is_of_syn(__u32 at, __u32 isn)
+{
+	return at - isn <= 0xffff;
+}
+
 #endif

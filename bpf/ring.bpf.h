@@ -6,10 +6,7 @@
 #ifndef MG_BPF_RING_H
 #define MG_BPF_RING_H
 
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-
-#include "abi/steer.h"
+#include "arrival.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -37,7 +34,34 @@ static __always_inline const struct mg_steer_group *mg_group_find(__u32 group)
 	return g && g->used ? g : NULL;
 }
 
-/* Slot `slot` of a group's ring; NULL if the map has none for it. */
+static __always_inline bool mg_group_is_up(__u32 group)
+{
+	const struct mg_steer_group *g = mg_group_find(group);
+
+	return g && g->n_up;
+}
+
+/*
+ * The scratch's arrival in the ring of a group: its slot, by a hash of enum mg_group_hash. A
+ * function of its own to the verifier, as the hash is long. reversed: it goes to the client.
+ */
+__noinline int mg_ring_number(__u32 hash, __u32 reversed)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	struct mg_tuple tuple;
+
+	if (!s)
+		return 0;
+	if (reversed) {
+		tuple.client = s->arrival.tuple.server;
+		tuple.server = s->arrival.tuple.client;
+	} else {
+		tuple = s->arrival.tuple;
+	}
+	return mg_steer_slot(&tuple, hash);
+}
+
+/* NULL if the map has none for it. */
 static __always_inline const struct mg_slot *mg_ring_slot(__u32 group, __u32 slot)
 {
 	__u32 at = group * MG_RING_SLOTS + slot;

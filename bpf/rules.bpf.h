@@ -6,10 +6,7 @@
 #ifndef MG_BPF_RULES_H
 #define MG_BPF_RULES_H
 
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-
-#include "abi/steer.h"
+#include "arrival.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -31,6 +28,56 @@ static __always_inline __u32 mg_virtual_group(const struct mg_endpoint *ep)
 	const __u32 *group = bpf_map_lookup_elem(&mg_virtual, ep);
 
 	return group ? *group : 0;
+}
+
+/* Do the first `bits` of the two agree? */
+static __always_inline bool mg_prefix_fits(const __u8 *prefix, const __u8 *ip, __u32 bits)
+{
+	const __u32 *want = (const __u32 *)prefix, *is = (const __u32 *)ip;
+
+#pragma unroll
+	for (__u32 word = 0; word < 4; word++) {
+		__u32 left = bits > 32 * word ? bits - 32 * word : 0;
+		__u32 mask = left >= 32 ? ~0U : left ? ~0U << (32 - left) : 0;
+
+		if ((want[word] ^ is[word]) & bpf_htonl(mask))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Does rule `at`, from 0, fit the scratch's arrival? A function of its own to the verifier, which
+ * so looks at one rule and not at as many as there may be.
+ */
+__noinline int mg_rule_fits(__u32 at)
+{
+	const struct mg_rule *rule = bpf_map_lookup_elem(&mg_rules, &at);
+	struct mg_steer_scratch *s = mg_steer_scratch();
+
+	if (!rule || !s)
+		return 0;
+	return (!rule->ifindex || rule->ifindex == s->arrival.ifindex) &&
+	       (!rule->port || rule->port == s->arrival.tuple.server.port) &&
+	       mg_prefix_fits(rule->client, s->arrival.tuple.client.ip, rule->client_bits) &&
+	       mg_prefix_fits(rule->service, s->arrival.tuple.server.ip, rule->service_bits);
+}
+
+/* The first rule that fits the scratch's arrival, from 1; 0: none does. */
+__noinline int mg_rule_select(__u32 n_rules)
+{
+	for (__u32 at = 0; at < MG_RULES_MAX && at < n_rules; at++)
+		if (mg_rule_fits(at))
+			return at + 1;
+	return 0;
+}
+
+/* `rule` as from mg_rule_select */
+static __always_inline const struct mg_rule *mg_rule_find(__u32 rule)
+{
+	__u32 at = rule - 1;
+
+	return bpf_map_lookup_elem(&mg_rules, &at);
 }
 
 #endif

@@ -88,13 +88,4 @@ static __always_inline __u32 mg_payload_offset(const struct mg_segment *s)
 	return mg_options_offset(s) + s->options_bytes;
 }
 
-/*
- * Does `at`, a number of the other side's or of a RST, belong to a SYN of this sequence number? It
- * may have brought data.
- */
-static __always_inline bool mg_is_of_syn(__u32 at, __u32 isn)
-{
-	return at - isn <= 0xffff;
-}
-
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Door of a host that steers, or is steered to: parse, unwrap, decide, deliver, count; and what
- * stays here as behind mg_xdp. The rooms in walking order: arrive → tunnel → rules, ring, tokens,
- * flows → deliver → count.
+ * Doors of a host that steers, or is steered to: mg_steer for packets that come in on an interface,
+ * mg_locate for the question where one would go. The rooms in walking order: arrive → tunnel →
+ * decide → deliver → count; and syn for what stays, as behind mg_xdp.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -10,19 +10,11 @@
 #include <xdp/xdp_helpers.h>
 
 #include "arrive.bpf.h"
-#include "proxies.bpf.h"
-#include "paths.bpf.h"
-#include "rules.bpf.h"
-#include "ring.bpf.h"
-#include "tokens.bpf.h"
-#include "flows.bpf.h"
-#include "neighbours.bpf.h"
 #include "tunnel.bpf.h"
+#include "decide.bpf.h"
 #include "here.bpf.h"
 #include "deliver.bpf.h"
-#include "converters.bpf.h"
-#include "window.bpf.h"
-#include "events.bpf.h"
+#include "syn.bpf.h"
 #include "count.bpf.h"
 
 /* Before programs of the default priority 50; they run on what passes here. */
@@ -31,27 +23,105 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(mg_steer);
 
+static __always_inline bool mg_is_local(__u32 proxy)
+{
+	const struct mg_steer_proxy *p = mg_proxy_find(proxy);
+
+	return p && p->deliver == MG_DELIVER_LOCAL;
+}
+
+/*
+ * Is it for this host, which is one of the proxies? If another may have it too and is not asked
+ * first: only what is known here. A join that goes to another first is judged there.
+ */
+static __always_inline bool mg_stays(struct xdp_md *ctx, struct mg_steer_scratch *s)
+{
+	struct mg_decision *d = &s->decision;
+
+	if (mg_is_local(d->proxy)) {
+		if (!d->second || mg_is_here(ctx))
+			return true;
+		d->proxy = d->second;
+		d->second = 0;
+		mg_steer_count(MG_STEER_COUNT_SECOND_HOP);
+	} else if (d->second && mg_is_local(d->second)) {
+		d->second = 0;
+		return !mg_is_opening(&s->arrival) && mg_is_here(ctx);
+	}
+	return false;
+}
+
+/* It stays on this host: what is for its converter, the converter's room sees to. */
+static __always_inline int mg_stay(struct xdp_md *ctx, struct mg_steer_scratch *s)
+{
+	const struct mg_arrival *a = &s->arrival;
+	struct mg_syn syn = {
+		.from = a->tuple.client,
+		.to = a->tuple.server,
+		.options_offset = a->tcp_offset + sizeof(struct tcphdr),
+		.options_bytes = a->options_bytes,
+		.payload_bytes = a->payload_bytes,
+	};
+	int ret;
+
+	if (s->clamp)
+		mg_clamp_mss(ctx, s->clamp);
+	if (a->is_tcp && mg_is_opening(a) && mg_is_converter(&syn.to)) {
+		ret = mg_opening_syn(ctx, &syn);
+		s->arrival.class = ret >> 8;
+		s->arrival.reason = ret & 0xff;
+	}
+	return MG_OUTCOME_PASS;
+}
+
+static __always_inline int mg_walk(struct xdp_md *ctx, struct mg_steer_scratch *s)
+{
+	int ret;
+
+	s->arrival.unwrapped = 0;
+	mg_arrive(ctx);
+	if (!s->arrival.is_tcp) {
+		ret = mg_unwrap(ctx);
+		if (ret == 1)
+			mg_arrive(ctx);
+		else if (ret)
+			return ret;
+	}
+	mg_decide(ctx, s, 0);
+	if (s->decision.what == MG_STEER_DROP)
+		return MG_OUTCOME_DROP(s->decision.reason);
+	if (s->decision.what == MG_STEER_DELIVER && !mg_stays(ctx, s))
+		return mg_deliver(ctx);
+	return mg_stay(ctx, s);
+}
+
 SEC("xdp.frags")
 int mg_steer(struct xdp_md *ctx)
 {
 	struct mg_steer_scratch *s = mg_steer_scratch();
+	int outcome;
 
 	if (!s)
 		return XDP_PASS;
-	mg_arrive(ctx);
-	mg_arrive_inside(ctx, 34, 0);
-	mg_arrive_options(ctx);
-	mg_is_here(ctx);
-	return mg_outcome_action(mg_side == MG_SIDE_ACCESS ? mg_deliver(ctx) : mg_unwrap(ctx));
+	outcome = mg_walk(ctx, s);
+	mg_count(s->arrival.class, mg_outcome_verdict(outcome),
+		 mg_outcome_reason(outcome, s->arrival.reason));
+	return mg_outcome_action(outcome);
 }
 
+/* The decision about a frame, over the head of it */
 SEC("xdp")
 int mg_locate(struct xdp_md *ctx)
 {
+	struct mg_steer_scratch *s = mg_steer_scratch();
+
+	if (!s)
+		return XDP_ABORTED;
+	s->arrival.unwrapped = 0;
 	mg_arrive(ctx);
-	mg_arrive_inside(ctx, 34, 0);
-	mg_arrive_options(ctx);
-	mg_is_here(ctx);
+	mg_decide(ctx, s, 1);
+	if (bpf_xdp_store_bytes(ctx, 0, &s->decision, sizeof(s->decision)))
+		return XDP_ABORTED;
 	return XDP_PASS;
 }
 

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The corridor of steering: from the scratch's arrival to its decision. A dry run, of who only asks
+ * where a packet would go, stores nothing, learns nothing and counts nothing.
+ */
+#ifndef MG_BPF_DECIDE_H
+#define MG_BPF_DECIDE_H
+
+#include "arrive.bpf.h"
+#include "proxies.bpf.h"
+#include "paths.bpf.h"
+#include "rules.bpf.h"
+#include "ring.bpf.h"
+#include "flows.bpf.h"
+#include "tokens.bpf.h"
+#include "learn.bpf.h"
+#include "neighbours.bpf.h"
+
+static __always_inline void mg_decide_count(__u32 dry, enum mg_steer_counter which)
+{
+	if (!dry)
+		mg_steer_count(which);
+}
+
+static __always_inline void mg_decide_deliver(struct mg_decision *d, enum mg_steer_why why,
+					      __u16 proxy, __u16 second)
+{
+	d->what = MG_STEER_DELIVER;
+	d->why = why;
+	d->proxy = proxy;
+	d->second = second;
+}
+
+static __always_inline void mg_decide_drop(struct mg_decision *d, enum mg_steer_why why,
+					   enum mg_reason reason)
+{
+	d->what = MG_STEER_DROP;
+	d->why = why;
+	d->reason = reason;
+}
+
+/* ---- the ring -------------------------------------------------------------------------------- */
+
+/* Nobody of the group takes it. */
+static __always_inline void mg_decide_nobody(struct mg_decision *d,
+					     const struct mg_steer_group *group, __u32 dry)
+{
+	d->why = MG_STEER_NO_MEMBER;
+	if (group && group->closed)
+		mg_decide_drop(d, MG_STEER_NO_MEMBER, MG_REASON_NO_PROXY);
+	mg_decide_count(dry, MG_STEER_COUNT_NO_PROXY);
+}
+
+/* Who has the arrival's slot in the ring of a group now; 0: nobody */
+static __always_inline __u16 mg_decide_slot(struct mg_decision *d, const struct mg_steer_group *g,
+					    __u32 group, __u16 *previous, bool reversed)
+{
+	const struct mg_slot *slot;
+	__u16 current;
+
+	d->group = group;
+	*previous = 0;
+	if (!g)
+		return 0;
+	d->slot = mg_ring_number(g->hash, reversed);
+	d->has_slot = 1;
+	slot = mg_ring_slot(group, d->slot);
+	if (!slot)
+		return 0;
+	current = slot->current;
+	*previous = slot->previous;
+	return mg_proxy_find(current) ? current : 0;
+}
+
+/* A new session of a group: true if somebody takes it. */
+static __always_inline bool mg_decide_ring(struct mg_decision *d, enum mg_steer_why why,
+					   __u32 group, __u32 dry)
+{
+	const struct mg_steer_group *g = mg_group_find(group);
+	__u16 previous, current = mg_decide_slot(d, g, group, &previous, false);
+
+	if (!current) {
+		mg_decide_nobody(d, g, dry);
+		return false;
+	}
+	mg_decide_deliver(d, why, current, 0);
+	return true;
+}
+
+/* ---- from clients ---------------------------------------------------------------------------- */
+
+/* The group that takes MPTCP towards a server: the rule's, or its fallback while that has nobody */
+static __always_inline __u32 mg_decide_rule(struct mg_decision *d, const struct mg_gateway *g)
+{
+	__u32 selected = mg_rule_select(g->n_rules);
+	const struct mg_rule *rule;
+
+	d->rule = selected;
+	rule = selected ? mg_rule_find(selected) : NULL;
+	if (!rule)
+		return 0;
+	if (!mg_group_is_up(rule->group) && mg_group_is_up(rule->fallback))
+		return rule->fallback;
+	return rule->group;
+}
+
+/* A SYN like one before: it goes the same way, unless nobody there can have answered. */
+static __always_inline bool mg_decide_repeated(struct mg_decision *d, const struct mg_arrival *a,
+					       __u32 dry)
+{
+	const struct mg_steer_flow *flow = mg_flow_find(&a->tuple);
+	const struct mg_steer_proxy *p;
+
+	if (!flow || flow->isn != a->seq || !mg_flow_is_uplink(flow))
+		return false;
+	p = mg_proxy_find(flow->proxy);
+	if (!p || p->state == MG_MEMBER_DOWN)
+		return false;
+	mg_decide_deliver(d, MG_STEER_FLOW, flow->proxy, flow->second);
+	mg_decide_count(dry, MG_STEER_COUNT_FLOW);
+	return true;
+}
+
+static __always_inline void mg_decide_remember(const struct mg_steer_scratch *s, __u8 flags,
+					       bool is_virtual, __u32 dry)
+{
+	struct mg_steer_flow flow = {
+		.proxy = s->decision.proxy,
+		.second = s->decision.second,
+		.flags = is_virtual ? flags : flags | MG_FLOW_INTERCEPT,
+		.isn = s->arrival.seq,
+	};
+
+	if (!dry)
+		mg_flow_store(&s->arrival.tuple, &flow);
+}
+
+/* A SYN that opens a connection of its own */
+__noinline int mg_decide_session(__u32 dry)
+{
+	const struct mg_gateway *g = mg_gateway_wanted();
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	bool is_capable;
+	__u32 group, at_virtual;
+
+	if (!s || !g)
+		return 0;
+	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
+		return 0;
+	is_capable = s->arrival.class == MG_CLASS_MP_CAPABLE;
+	group = at_virtual = mg_virtual_group(&s->arrival.tuple.server);
+	/* What is signed is not to be looked into by whoever takes sessions over on their way. */
+	if (!group && is_capable && !(s->arrival.seen & MG_SEEN_PROTECTED))
+		group = mg_decide_rule(&s->decision, g);
+	if (!group || !mg_decide_ring(&s->decision, MG_STEER_RING, group, dry))
+		return 0;
+	mg_decide_count(dry, MG_STEER_COUNT_NEW);
+	mg_decide_remember(s, is_capable ? MG_FLOW_CAPABLE : 0, at_virtual, dry);
+	return 0;
+}
+
+/* Two that were told of the same token: who tries again, from another port, meets the other. */
+static __always_inline void mg_decide_order(struct mg_candidates *c)
+{
+	__u16 first = c->proxy;
+
+	if (!c->proxy_is_pushed || !c->second_is_pushed || !(mg_ring_number(MG_HASH_FLOW, 0) & 1))
+		return;
+	c->proxy = c->second;
+	c->second = first;
+}
+
+/* A join whose token somebody knows: true */
+static __always_inline bool mg_decide_token(struct mg_decision *d, __u32 token, __u32 dry)
+{
+	struct mg_candidates c = {};
+
+	mg_token_owners(token, &c);
+	if (!c.proxy)
+		return false;
+	mg_decide_order(&c);
+	mg_decide_deliver(d, c.proxy_is_pushed ? MG_STEER_TOKEN_PUSHED : MG_STEER_TOKEN_LEARNED,
+			  c.proxy, c.second);
+	mg_decide_count(dry, c.proxy_is_pushed ? MG_STEER_COUNT_TOKEN_PUSHED
+					       : MG_STEER_COUNT_TOKEN_LEARNED);
+	return true;
+}
+
+/* A join whose token nobody knows: true if it goes to somebody all the same. */
+static __always_inline bool mg_decide_unknown(struct mg_decision *d, const struct mg_gateway *g,
+					      __u32 group, __u32 dry)
+{
+	mg_decide_count(dry, MG_STEER_COUNT_UNKNOWN_JOIN);
+	d->why = MG_STEER_UNKNOWN_JOIN;
+	d->group = group;
+	if (g->unknown_join == MG_UNKNOWN_RING)
+		return mg_decide_ring(d, MG_STEER_UNKNOWN_JOIN, group, dry);
+	if (g->unknown_join == MG_UNKNOWN_DROP)
+		mg_decide_drop(d, MG_STEER_UNKNOWN_JOIN, MG_REASON_UNKNOWN_JOIN);
+	return false;
+}
+
+__noinline int mg_decide_join(__u32 dry)
+{
+	const struct mg_gateway *g = mg_gateway_wanted();
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	__u32 group, at_virtual;
+
+	if (!s || !g)
+		return 0;
+	s->decision.token = s->arrival.token;
+	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
+		return 0;
+	at_virtual = mg_virtual_group(&s->arrival.tuple.server);
+	if (!mg_decide_token(&s->decision, s->arrival.token, dry)) {
+		group = at_virtual ? at_virtual : mg_decide_rule(&s->decision, g);
+		if (!group || !mg_decide_unknown(&s->decision, g, group, dry))
+			return 0;
+	}
+	mg_decide_remember(s, MG_FLOW_JOIN, at_virtual, dry);
+	return 0;
+}
+
+/* Without a flow: who has its slot now, and whoever had it before may serve it still */
+static __always_inline void mg_decide_previous(struct mg_decision *d, __u32 group, __u32 dry)
+{
+	const struct mg_steer_group *g = mg_group_find(group);
+	__u16 previous, current = mg_decide_slot(d, g, group, &previous, false);
+	const struct mg_steer_proxy *p = mg_proxy_find(previous);
+
+	if (!p || p->state == MG_MEMBER_DOWN || previous == current)
+		previous = 0;
+	if (!current && !previous) {
+		mg_decide_nobody(d, g, dry);
+		return;
+	}
+	mg_decide_deliver(d, MG_STEER_RING_PREVIOUS, current ? current : previous,
+			  current ? previous : 0);
+	mg_decide_count(dry, MG_STEER_COUNT_PREVIOUS);
+}
+
+/* What comes behind the opening SYN */
+__noinline int mg_decide_segment(struct xdp_md *ctx, __u32 dry)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	const struct mg_steer_flow *flow;
+	__u32 group;
+
+	if (!s)
+		return 0;
+	flow = mg_flow_find(&s->arrival.tuple);
+	if (flow && mg_flow_is_uplink(flow) && mg_proxy_find(flow->proxy)) {
+		mg_decide_deliver(&s->decision, MG_STEER_FLOW, flow->proxy, flow->second);
+		mg_decide_count(dry, MG_STEER_COUNT_FLOW);
+		if (!dry && mg_may_teach(&s->arrival, flow))
+			mg_learn(ctx);
+		return 0;
+	}
+	group = mg_virtual_group(&s->arrival.tuple.server);
+	if (group)
+		mg_decide_previous(&s->decision, group, dry);
+	return 0;
+}
+
+/* ---- from servers, and from proxies ---------------------------------------------------------- */
+
+static __always_inline void mg_reverse(struct mg_tuple *reversed, const struct mg_tuple *tuple)
+{
+	reversed->client = tuple->server;
+	reversed->server = tuple->client;
+}
+
+/* A proxy, the only one behind that neighbour, opens a connection in the name of a client. */
+static __always_inline void mg_decide_upstream(const struct mg_arrival *a, __u16 proxy)
+{
+	const struct mg_steer_proxy *p = mg_proxy_find(proxy);
+
+	if (p && !mg_ip_equal(a->tuple.client.ip, p->ip) && !mg_virtual_group(&a->tuple.server))
+		mg_flow_upstream(&a->tuple, proxy, a->seq);
+}
+
+/* The answer to a SYN that was steered: the client's segments have to fit the tunnel it will use.
+ */
+static __always_inline __u32 mg_decide_clamp(struct mg_steer_scratch *s,
+					     const struct mg_steer_flow *flow)
+{
+	struct mg_decision unused = {};
+	__u16 previous;
+	__u32 group;
+
+	if (flow)
+		return flow->proxy;
+	group = mg_virtual_group(&s->arrival.tuple.client);
+	return group ? mg_decide_slot(&unused, mg_group_find(group), group, &previous, true) : 0;
+}
+
+/* TCP that comes in on a core interface */
+__noinline int mg_decide_core(__u32 dry)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	const struct mg_steer_flow *flow;
+	struct mg_tuple tuple;
+	__s64 neighbour;
+
+	if (!s)
+		return 0;
+	neighbour = mg_neighbour_of(&s->arrival);
+	if (neighbour >= 0)
+		s->decision.why = MG_STEER_FROM_PROXY;
+	if (mg_is_opening(&s->arrival)) {
+		if (neighbour > 0 && !dry)
+			mg_decide_upstream(&s->arrival, neighbour);
+		return 0;
+	}
+	mg_reverse(&tuple, &s->arrival.tuple);
+	flow = mg_flow_find(&tuple);
+	if (neighbour < 0 && flow && mg_flow_is_downlink(flow) && mg_proxy_find(flow->proxy)) {
+		mg_decide_deliver(&s->decision, MG_STEER_DOWNLINK, flow->proxy, flow->second);
+		mg_decide_count(dry, MG_STEER_COUNT_DOWNLINK);
+		return 0;
+	}
+	if (s->arrival.has_syn)
+		s->clamp = mg_decide_clamp(s, flow);
+	return 0;
+}
+
+/* ---- ICMP errors ----------------------------------------------------------------------------- */
+
+/*
+ * About what a proxy sent: to a client, or to a server in a client's name. Both have its flow, seen
+ * from the one end or from the other.
+ */
+__noinline int mg_decide_icmp(__u32 dry)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	const struct mg_steer_flow *flow;
+	struct mg_tuple tuple;
+
+	if (!s)
+		return 0;
+	if (mg_side == MG_SIDE_CORE && mg_neighbour_of(&s->arrival) >= 0) {
+		s->decision.why = MG_STEER_FROM_PROXY;
+		return 0;
+	}
+	mg_reverse(&tuple, &s->arrival.tuple);
+	flow = mg_flow_find(&tuple);
+	if (!flow || !mg_flow_is_uplink(flow)) {
+		flow = mg_flow_find(&s->arrival.tuple);
+		if (!flow || !mg_flow_is_downlink(flow))
+			return 0;
+	}
+	if (!mg_proxy_find(flow->proxy))
+		return 0;
+	mg_decide_deliver(&s->decision, MG_STEER_ICMP, flow->proxy, flow->second);
+	mg_decide_count(dry, MG_STEER_COUNT_ICMP);
+	return 0;
+}
+
+/* Is proxy `proxy` at the other end of the tunnel that the scratch's arrival, ICMP, is about? */
+__noinline int mg_tunnel_is_to(__u32 proxy)
+{
+	const struct mg_steer_proxy *p = mg_proxy_find(proxy);
+	struct mg_steer_scratch *s = mg_steer_scratch();
+
+	return s && p && p->deliver == MG_DELIVER_IPIP &&
+	       mg_ip_equal(p->source, s->arrival.tuple.client.ip) &&
+	       mg_ip_equal(p->ip, s->arrival.tuple.server.ip);
+}
+
+/* A router has no room for what is sent through the tunnel to a proxy. */
+__noinline int mg_decide_path(void)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	__u32 least;
+
+	if (!s)
+		return 0;
+	least = s->arrival.v6 ? MG_PATH_MIN6_BYTES : MG_PATH_MIN4_BYTES;
+	if (s->arrival.mtu_bytes < least)
+		return 0;
+	for (__u32 proxy = 1; proxy < MG_PROXIES_MAX; proxy++)
+		if (mg_tunnel_is_to(proxy))
+			mg_path_learn(proxy, s->arrival.mtu_bytes);
+	return 0;
+}
+
+/* ---- the corridor ---------------------------------------------------------------------------- */
+
+/* What a gateway sent here: never steered again, but this host's own sessions are learned from it.
+ */
+__noinline int mg_decide_unwrapped(struct xdp_md *ctx)
+{
+	const struct mg_gateway *g = mg_gateway_wanted();
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	const struct mg_steer_flow *flow;
+
+	if (!s || !g || !g->self || !g->learn || !s->arrival.is_tcp)
+		return 0;
+	if (mg_is_opening(&s->arrival)) {
+		struct mg_steer_flow own = {
+			.proxy = g->self,
+			.flags = MG_FLOW_CAPABLE,
+			.isn = s->arrival.seq,
+		};
+
+		if (s->arrival.class == MG_CLASS_MP_CAPABLE)
+			mg_flow_store(&s->arrival.tuple, &own);
+		return 0;
+	}
+	flow = mg_flow_find(&s->arrival.tuple);
+	if (flow && flow->proxy == g->self && mg_may_teach(&s->arrival, flow))
+		mg_learn(ctx);
+	return 0;
+}
+
+static __always_inline void mg_decide_access(struct xdp_md *ctx, const struct mg_arrival *a,
+					     __u32 dry)
+{
+	if (!mg_is_opening(a))
+		mg_decide_segment(ctx, dry);
+	else if (a->class == MG_CLASS_MP_JOIN)
+		mg_decide_join(dry);
+	else
+		mg_decide_session(dry);
+}
+
+static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_arrival *a,
+					    __u32 dry)
+{
+	if (a->is_icmp)
+		mg_decide_icmp(dry);
+	else if (a->is_tunnel && mg_side == MG_SIDE_CORE && !dry)
+		mg_decide_path();
+	else if (!a->is_tcp || a->class == MG_CLASS_MALFORMED)
+		return;
+	else if (mg_side == MG_SIDE_CORE)
+		mg_decide_core(dry);
+	else
+		mg_decide_access(ctx, a, dry);
+}
+
+static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratch *s, __u32 dry)
+{
+	const struct mg_gateway *g = mg_gateway_wanted();
+
+	__builtin_memset(&s->decision, 0, sizeof(s->decision));
+	s->clamp = 0;
+	if (s->arrival.is_tcp && mg_is_opening(&s->arrival))
+		mg_arrive_options(ctx);
+	if (s->arrival.unwrapped) {
+		s->decision.why = MG_STEER_UNWRAPPED;
+		mg_decide_unwrapped(ctx);
+	} else if (g && g->steers) {
+		mg_decide_steer(ctx, &s->arrival, dry);
+	}
+}
+
+#endif

@@ -19,6 +19,7 @@ import time
 
 IPPROTO_MPTCP = 262
 TCP_FASTOPEN = 23
+TCP_SYN_RECV = 3
 CONNECT, COOKIE, EXT_HDR, SUPPORTED, ERROR = 0x0A, 0x16, 0x14, 0x15, 0x1E
 SYNACK_OPTIONS = bytes.fromhex("020405b40402")
 
@@ -188,9 +189,16 @@ def cookie_error(mode, request):
     return None if shown[2:2 + len(wanted)] == wanted else error(32)
 
 
+def wait_for_handshake(conn):
+    """MPTCP keeps what it is given before the third ACK until the client speaks again."""
+    while conn.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == TCP_SYN_RECV:
+        time.sleep(0.001)
+
+
 def serve(mode, conn):
     try:
         request = read_request(conn)
+        wait_for_handshake(conn)
     except (EOFError, OSError, AssertionError) as e:
         event(event="no request", why=str(e))
         conn.close()

@@ -8,7 +8,6 @@
 
 #include "arrive.bpf.h"
 #include "proxies.bpf.h"
-#include "paths.bpf.h"
 #include "rules.bpf.h"
 #include "ring.bpf.h"
 #include "flows.bpf.h"
@@ -356,34 +355,6 @@ __noinline int mg_decide_icmp(__u32 dry)
 	return 0;
 }
 
-/* Is proxy `proxy` at the other end of the tunnel that the scratch's arrival, ICMP, is about? */
-__noinline int mg_tunnel_is_to(__u32 proxy)
-{
-	const struct mg_steer_proxy *p = mg_proxy_find(proxy);
-	struct mg_steer_scratch *s = mg_steer_scratch();
-
-	return s && p && p->deliver == MG_DELIVER_IPIP &&
-	       mg_ip_equal(p->source, s->arrival.tuple.client.ip) &&
-	       mg_ip_equal(p->ip, s->arrival.tuple.server.ip);
-}
-
-/* A router has no room for what is sent through the tunnel to a proxy. */
-__noinline int mg_decide_path(void)
-{
-	struct mg_steer_scratch *s = mg_steer_scratch();
-	__u32 least;
-
-	if (!s)
-		return 0;
-	least = s->arrival.v6 ? MG_PATH_MIN6_BYTES : MG_PATH_MIN4_BYTES;
-	if (s->arrival.mtu_bytes < least)
-		return 0;
-	for (__u32 proxy = 1; proxy < MG_PROXIES_MAX; proxy++)
-		if (mg_tunnel_is_to(proxy))
-			mg_path_learn(proxy, s->arrival.mtu_bytes);
-	return 0;
-}
-
 /* ---- the corridor ---------------------------------------------------------------------------- */
 
 /* What a gateway sent here: never steered again, but this host's own sessions are learned from it.
@@ -429,8 +400,6 @@ static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_
 {
 	if (a->is_icmp)
 		mg_decide_icmp(dry);
-	else if (a->is_tunnel && mg_side == MG_SIDE_CORE && !dry)
-		mg_decide_path();
 	else if (!a->is_tcp || a->class == MG_CLASS_MALFORMED)
 		return;
 	else if (mg_side == MG_SIDE_CORE)

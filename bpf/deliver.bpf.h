@@ -200,7 +200,8 @@ static __always_inline void mg_way_only(struct mg_way *w, bool second)
 }
 
 /*
- * An outcome. Of two, this host itself is asked first if it is one of them, as it can be at once.
+ * An outcome; to pass is to be for this host. Of two, it is asked first if it is one of them, as it
+ * can be at once.
  * It is not asked by a packet of ours: that would come from its own address.
  */
 __noinline int mg_deliver(struct xdp_md *ctx)
@@ -225,7 +226,8 @@ __noinline int mg_deliver(struct xdp_md *ctx)
 		mg_steer_count(MG_STEER_COUNT_SECOND_HOP);
 		mg_way_only(&w, true);
 	} else if (w.second && w.second->deliver == MG_DELIVER_LOCAL) {
-		if (mg_is_here(ctx))
+		/* A join of both is the first's, or who tries again would never reach it. */
+		if (!mg_is_opening(&s->arrival) && mg_is_here(ctx))
 			return MG_OUTCOME_PASS;
 		mg_way_only(&w, false);
 	}

@@ -12,7 +12,6 @@
 #include "arrive.bpf.h"
 #include "tunnel.bpf.h"
 #include "decide.bpf.h"
-#include "here.bpf.h"
 #include "deliver.bpf.h"
 #include "syn.bpf.h"
 #include "count.bpf.h"
@@ -22,34 +21,6 @@ struct {
 	__uint(priority, 20);
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(mg_steer);
-
-static __always_inline bool mg_is_local(__u32 proxy)
-{
-	const struct mg_steer_proxy *p = mg_proxy_find(proxy);
-
-	return p && p->deliver == MG_DELIVER_LOCAL;
-}
-
-/*
- * Is it for this host, which is one of the proxies? If another may have it too and is not asked
- * first: only what is known here. A join that goes to another first is judged there.
- */
-static __always_inline bool mg_stays(struct xdp_md *ctx, struct mg_steer_scratch *s)
-{
-	struct mg_decision *d = &s->decision;
-
-	if (mg_is_local(d->proxy)) {
-		if (!d->second || mg_is_here(ctx))
-			return true;
-		d->proxy = d->second;
-		d->second = 0;
-		mg_steer_count(MG_STEER_COUNT_SECOND_HOP);
-	} else if (d->second && mg_is_local(d->second)) {
-		d->second = 0;
-		return !mg_is_opening(&s->arrival) && mg_is_here(ctx);
-	}
-	return false;
-}
 
 /* It stays on this host: what is for its converter, the converter's room sees to. */
 static __always_inline int mg_stay(struct xdp_md *ctx, struct mg_steer_scratch *s)
@@ -90,9 +61,8 @@ static __always_inline int mg_walk(struct xdp_md *ctx, struct mg_steer_scratch *
 	mg_decide(ctx, s, 0);
 	if (s->decision.what == MG_STEER_DROP)
 		return MG_OUTCOME_DROP(s->decision.reason);
-	if (s->decision.what == MG_STEER_DELIVER && !mg_stays(ctx, s))
-		return mg_deliver(ctx);
-	return mg_stay(ctx, s);
+	ret = s->decision.what == MG_STEER_DELIVER ? mg_deliver(ctx) : MG_OUTCOME_PASS;
+	return ret == MG_OUTCOME_PASS ? mg_stay(ctx, s) : ret;
 }
 
 SEC("xdp.frags")

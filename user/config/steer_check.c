@@ -204,12 +204,18 @@ static void check_rule_interface(const struct mg_config *c, size_t i, struct mg_
 	mg_finding_path(f, path, "%s is not there, expected one of interfaces", plain);
 }
 
-static bool prefix_holds(const struct mg_prefix *a, const struct mg_prefix *b)
+/* Prefixes that did not parse are of no length that is. */
+static bool was_read(const struct mg_prefix *p)
 {
-	return a->len <= b->len && mg_prefix_contains(a, &b->ip);
+	return p->len <= 128;
 }
 
-/* Whatever `b` fits, `a` fits as well. Prefixes that did not parse are of no length that is. */
+static bool prefix_holds(const struct mg_prefix *a, const struct mg_prefix *b)
+{
+	return was_read(a) && was_read(b) && a->len <= b->len && mg_prefix_contains(a, &b->ip);
+}
+
+/* Whatever `b` fits, `a` fits as well. */
 static bool covers(const struct mg_config_rule *a, const struct mg_config_rule *b)
 {
 	if (*a->interface && strcmp(a->interface, b->interface) != 0)
@@ -253,8 +259,8 @@ static void check_rule_group(const struct mg_config_steer *s, size_t i, struct m
 static void check_rule(const struct mg_config *c, size_t i, struct mg_findings *f)
 {
 	const struct mg_config_rule *rules = c->steer.rules, *r = &rules[i];
-	bool access_read = !r->any_access && r->access.len <= 128;
-	bool service_read = !r->any_service && r->service.len <= 128;
+	bool access_read = !r->any_access && was_read(&r->access);
+	bool service_read = !r->any_service && was_read(&r->service);
 	char path[64];
 
 	check_rule_interface(c, i, f);

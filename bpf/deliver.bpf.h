@@ -201,8 +201,7 @@ static __always_inline void mg_way_only(struct mg_way *w, bool second)
 
 /*
  * An outcome; to pass is to be for this host. Of two, it is asked first if it is one of them, as it
- * can be at once.
- * It is not asked by a packet of ours: that would come from its own address.
+ * can be at once; and not by a packet of ours, which would come from its own address.
  */
 __noinline int mg_deliver(struct xdp_md *ctx)
 {

@@ -26,7 +26,9 @@ declare -A OWN=()
 declare -A CORE4=([px1]=10.3.0.21 [px2]=10.3.0.22 [px3]=10.3.3.2)
 declare -A CORE6=([px1]=fd00:3::21 [px2]=fd00:3::22 [px3]=fd00:33::2)
 # As which servers see a proxy
+# shellcheck disable=SC2034 # for the tests
 declare -A SEEN=([px1]=10.4.0.21 [px2]=10.4.0.22 [px3]=10.4.0.23)
+# shellcheck disable=SC2034
 declare -A SEEN6=([px1]=fd00:4::21 [px2]=fd00:4::22 [px3]=fd00:4::23)
 
 trap 'cleanup; rm -rf "$BPFFS"-*' EXIT
@@ -108,7 +110,8 @@ start_host() { # NAME…: configured as the variables say
 		launch_host "$host"
 	done
 	for host in "$@"; do
-		wait_until 15 host_up_or_dead "$host" && alive "$host" || bail "mpgated of $host starts"
+		wait_until 15 host_up_or_dead "$host"
+		alive "$host" || bail "mpgated of $host starts"
 	done
 }
 
@@ -199,6 +202,28 @@ herd_end() { # NAME
 
 herd_get() { # NAME EXPR
 	jget "$2" <"$T/$1.json"
+}
+
+# calls EXPR: over ev, the sessions that have ended by now of a herd with --events $T/calls.events
+calls() {
+	python3 "$TOOLS/jget.py" --lines ev "$1" <"$T/calls.events"
+}
+
+calls_since() { # MS COUNT: so many began later and have ended
+	[ "$(calls "sum(e['at'] > $1 for e in ev)")" -ge "$2" ]
+}
+
+who_since() { # MS: who served those that began later
+	calls "sorted({e['who'] for e in ev if e['at'] > $1 and e['end'] == 'good'})"
+}
+
+who_has() { # PROXY MS: for wait_until
+	[[ $(who_since "$2") == *${SEEN[$1]}* ]]
+}
+
+seen_without() { # PROXY: the others, as who_since says it
+	printf '%s\n' "${SEEN[@]}" | grep -vx "${SEEN[$1]}" | sort |
+		python3 -c 'import json, sys; print(json.dumps(sys.stdin.read().split()))'
 }
 
 # mib SPACE COUNTER: of the kernel's own counting of MPTCP there

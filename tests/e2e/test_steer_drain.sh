@@ -1,0 +1,55 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-2-Clause
+# A proxy is drained under load: its sessions go on there, also with new joins, new ones go elsewhere;
+# undrained it takes its share back. No session breaks.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/steer.sh"
+
+steer_up
+mirror mirror sv mirror 9000
+topo_joins_from ue1
+to=(--server 10.4.0.2:9000 "$VIP4")
+
+px1_since() { # MS
+	calls "sum(e['at'] > $1 and e['who'] == '${SEEN[px1]}' for e in ev)"
+}
+
+herd_bg old --first "$SUB1" --subscribers 300 --count 300 --gap 50 --joins 1 "${to[@]}"
+ok "300 sessions live, with joins through the other gateway" wait_until 20 said old "ready 300"
+herd_bg calls --first "$SUB2" --subscribers 500 --every 8 --rounds 1 --events "$T/calls.events" "${to[@]}"
+ok "new ones come all the time" wait_until 10 calls_since 0 100
+
+before=$(hget px1 sessions 'len(d)')
+between "some live at px1" "$before" 40 200
+ok "px1 is drained, asked at gw1" hctl gw1 drain px1
+drained="px1 draining, px2 up, px3 up"
+ok "both gateways know" wait_until 3 states_are "$drained" gw1 gw2
+began=$(now_ms)
+is "its share is none" "$(hget gw2 proxies '[p["share"] for p in d if p["name"] == "px1"][0]')" 0
+
+# A further address of the UE behind gw2 makes every session join anew.
+topo_ip ue addr add 10.2.0.3/24 dev ue1
+nsx ue ip mptcp endpoint add 10.2.0.3 dev ue1 subflow
+tell old joins 2 8000
+ok "new joins of old sessions are answered" wait_until 12 grep -q "^joined" "$T/old.log"
+is "new joins of old sessions: all 300" "$(grep joined "$T/old.log")" "joined 300"
+tell old fresh 5
+ok "every old session moved more bytes" wait_until 20 said old "fresh 300"
+ok "200 more sessions came" wait_until 15 calls_since "$began" 200
+is "none of them at px1" "$(px1_since "$began")" 0
+
+ok "px1 is undrained, asked at gw2" hctl gw2 undrain px1
+ok "both gateways know" wait_until 3 proxies_are up
+began=$(now_ms)
+ok "it has its share of new sessions again" wait_until 10 who_has px1 "$began"
+
+tell old fresh 3
+ok "every old session moves bytes still" wait_until 20 test "$(grep -c fresh "$T/old.log")" = 2
+herd_end old
+herd_end calls
+is "old sessions: good, broken" "$(herd_get old 'd["good"], d["broken"], d["joined"]')" "[300, {}, 300]"
+is "old sessions stayed: those of px1" "$(herd_get old "d['by']['${SEEN[px1]}'] >= 40")" true
+is "new sessions broken" "$(herd_get calls 'd["broken"]')" "{}"
+diag "sessions broken by the drain: $(herd_get old '300 - d["good"]')"
+is "joins at the wrong proxy" "$(mibs MPJoinNoTokenFound) $(mibs MPJoinAckHMacFailure)" "0 0"
+finish

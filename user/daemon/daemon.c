@@ -31,8 +31,9 @@ static void signal_ready(struct mg_io *io, uint32_t events)
 
 	(void)events;
 	while (read(io->fd, &info, sizeof(info)) == sizeof(info)) {
+		/* Not within a batch of events: what a reload takes away may have some in it. */
 		if (info.ssi_signo == SIGHUP)
-			mg_daemon_reload(d);
+			mg_timer_arm(&d->loop.timers, &d->reload_timer, 0);
 		else
 			mg_daemon_drain(d);
 	}
@@ -61,6 +62,10 @@ static void path_event(void *ctx, const struct mg_pm_event *ev)
 	if (ev->kind == MG_PM_LOST)
 		mg_warn("path events were lost: backup flags are unknown until they change");
 	mg_tokens_event(&d->tokens, ev, ours, d);
+	if (ev->kind == MG_PM_CREATED && (ev->server_side || ours(d, &ev->local)))
+		mg_gate_own(d->gate, ev->token, true);
+	else if (ev->kind == MG_PM_CLOSED)
+		mg_gate_own(d->gate, ev->token, false);
 }
 
 static void pm_ready(struct mg_io *io, uint32_t events)
@@ -97,6 +102,7 @@ static void addresses_changed(struct mg_io *io, uint32_t events)
 	mg_dp_look(d->dp);
 	mg_subflows_look(d->subflows);
 	mg_daemon_apply(d);
+	mg_gate_look(d->gate);
 }
 
 static void cookie_epoch(struct mg_timer *t)
@@ -177,9 +183,13 @@ static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 		d->config = next;
 		err = mg_daemon_apply(d);
 	}
+	if (!err)
+		err = mg_gate_reload(d->gate, next);
 	if (err) {
 		d->config = last;
 		mg_dp_set_intercept(d->dp, last);
+		mg_daemon_apply(d);
+		mg_gate_reload(d->gate, last);
 	}
 	mg_config_free(err ? next : last);
 	return err;
@@ -196,6 +206,11 @@ void mg_daemon_reload(struct mg_daemon *d)
 	else
 		mg_info("reload: %s is in force", d->config_path);
 	sd_notify(0, "READY=1");
+}
+
+static void time_to_reload(struct mg_timer *t)
+{
+	mg_daemon_reload(mg_container_of(t, struct mg_daemon, reload_timer));
 }
 
 static int raise_descriptors(const struct mg_config *c)
@@ -350,6 +365,13 @@ static int start_proxy(struct mg_daemon *d)
 	return err;
 }
 
+static int start_gate(struct mg_daemon *d)
+{
+	struct mg_steer *steer = mg_dp_steer(d->dp);
+
+	return steer ? mg_gate_open(&d->gate, &d->loop, steer, d->config, &d->own) : 0;
+}
+
 int mg_daemon_start(struct mg_daemon *d)
 {
 	int err, fd;
@@ -358,6 +380,7 @@ int mg_daemon_start(struct mg_daemon *d)
 	d->rules_claim = d->lock_fd = d->address_io.fd = d->signal_io.fd = -1;
 	d->cookie_timer.fire = cookie_epoch;
 	d->drain_timer.fire = drain_look;
+	d->reload_timer.fire = time_to_reload;
 	err = mg_loop_init(&d->loop, NULL, NULL);
 	if (err)
 		return err;
@@ -375,6 +398,8 @@ int mg_daemon_start(struct mg_daemon *d)
 	err = fd < 0 ? fd : watch(d, &d->address_io, fd, addresses_changed);
 	if (!err)
 		err = start_proxy(d);
+	if (!err)
+		err = start_gate(d);
 	if (!err)
 		err = mg_control_open(&d->control, d);
 	if (err)
@@ -394,6 +419,7 @@ void mg_daemon_run(struct mg_daemon *d)
 void mg_daemon_stop(struct mg_daemon *d)
 {
 	mg_control_close(d->control);
+	mg_gate_close(d->gate);
 	/* Before the workers go: nobody would decide about what is held from here on. */
 	mg_dp_stop_holding(d->dp);
 	if (d->proxy_running)

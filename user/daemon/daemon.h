@@ -8,6 +8,7 @@
 #define MG_DAEMON_DAEMON_H
 
 #include "config/config.h"
+#include "gateway/gateway.h"
 #include "proxy/proxy.h"
 #include "proxy/tokens.h"
 #include "sys/dp.h"
@@ -47,9 +48,10 @@ struct mg_daemon {
 	struct mg_pm *pm;
 	struct mg_tokens tokens;
 	struct mg_subflows *subflows; /* of a CPE's own connections; NULL without */
+	struct mg_gate *gate;	      /* NULL: no gateways, no proxies */
 
 	struct mg_io signal_io, pm_io, dp_io, address_io;
-	struct mg_timer cookie_timer, drain_timer;
+	struct mg_timer cookie_timer, drain_timer, reload_timer;
 	uint64_t drain_deadline_ms;
 };
 

@@ -40,11 +40,8 @@ steer_net_up() {
 }
 
 # ---- the store ----------------------------------------------------------------------------------
-# redis-tools holds the server as well: it goes by its name.
 start_store() {
-	ln -sf /usr/bin/redis-check-rdb "$T/redis-server"
-	spawn store nsx st "$T/redis-server" --bind 10.3.0.9 --port 6379 --protected-mode no \
-		--save "" --dir "$T"
+	spawn store nsx st "$TOOLS/redis.sh" "$T/store" --bind 10.3.0.9 --port 6379 --protected-mode no
 	wait_until 10 store_cli ping || bail "the store starts"
 }
 

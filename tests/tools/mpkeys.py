@@ -4,8 +4,8 @@
 
 usage: mpkeys.py list HANDSHAKES.pcap            a line per session: client's key, server's key, the
                                                  token of its joins, client's ADDR:PORT
-       mpkeys.py find HANDSHAKES.pcap CAPTURE…   how many keys there are, in how many frames of the
-                                                 CAPTUREs one stands, as bytes or as hex digits, and
+       mpkeys.py find HANDSHAKES.pcap CAPTURE…   how many keys there are, how many of them stand in a
+                                                 frame of the CAPTUREs, as bytes or as hex digits, and
                                                  how many frames these have, as JSON
 """
 import hashlib
@@ -77,10 +77,11 @@ def main():
             print(client.hex(), server.hex(), hashlib.sha256(server).digest()[:4].hex(), who)
         return
     keys = {k for pair in found for k in pair}
-    needles = keys | {k.hex().encode() for k in keys}
     seen = [f for path in sys.argv[3:] for f in frames(path)]
-    hits = sum(any(n in f or n in f.lower() for n in needles) for f in seen)
-    print(json.dumps({"keys": len(keys), "hits": hits, "frames": len(seen)}))
+    text = b"\0".join(seen)
+    lower = text.lower()
+    hits = sum(k in text or k.hex().encode() in lower for k in keys)
+    print(json.dumps({"keys": len(keys), "found": hits, "frames": len(seen)}))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@
 #include "sys/sock.h"
 #include "sys/sysctl.h"
 
-#define DRAIN_LOOK_MS 20
+#define DRAIN_LOOK_MS	  20
+#define ANNOUNCE_AGAIN_MS 1000
 /* Two sockets a session, and some. */
 #define DESCRIPTORS_SPARE 1024
 
@@ -255,6 +256,25 @@ static int start_signals(struct mg_daemon *d)
 	return fd < 0 ? -errno : watch(d, &d->signal_io, fd, signal_ready);
 }
 
+static void announce_look(struct mg_timer *t)
+{
+	struct mg_daemon *d = mg_container_of(t, struct mg_daemon, announce_timer);
+
+	if (mg_announce_look(&d->announce))
+		mg_timer_arm(&d->loop.timers, t, mg_clock_ms() + ANNOUNCE_AGAIN_MS);
+}
+
+static int start_announcing(struct mg_daemon *d)
+{
+	int err = mg_announce_open(&d->announce, d->config);
+
+	d->announce_timer.fire = announce_look;
+	if (!err)
+		mg_timer_arm(&d->loop.timers, &d->announce_timer,
+			     mg_clock_ms() + ANNOUNCE_AGAIN_MS);
+	return err;
+}
+
 static int start_dp(struct mg_daemon *d)
 {
 	const struct mg_dp_interface *ifs;
@@ -263,6 +283,8 @@ static int start_dp(struct mg_daemon *d)
 
 	if (err)
 		return err;
+	if (mg_dp_holder(d->dp))
+		mg_hold_set_announce(mg_dp_holder(d->dp), &d->announce);
 	n = mg_dp_interfaces(d->dp, &ifs);
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(ifs[i].xdp_mode, "off") != 0)
@@ -327,11 +349,13 @@ static int start_rules(struct mg_daemon *d)
 /* What needs all privileges. */
 static int start_kernel_side(struct mg_daemon *d)
 {
-	int err = mg_sysctl_prepare();
+	int err = mg_sysctl_prepare(d->config->converter.deny_initial_joins);
 
 	if (!err)
 		err = raise_descriptors(d->config);
 	mg_sock_keep_reserve();
+	if (!err)
+		err = start_announcing(d);
 	if (!err)
 		err = start_dp(d);
 	if (!err)
@@ -429,6 +453,7 @@ void mg_daemon_stop(struct mg_daemon *d)
 	mg_tokens_free(&d->tokens);
 	stop_rules(d);
 	mg_dp_close(d->dp);
+	mg_announce_close(&d->announce);
 	if (d->address_io.fd >= 0)
 		close(d->address_io.fd);
 	if (d->signal_io.fd >= 0)

@@ -11,6 +11,7 @@
 #include "gateway/gateway.h"
 #include "proxy/proxy.h"
 #include "proxy/tokens.h"
+#include "sys/announce.h"
 #include "sys/dp.h"
 #include "sys/subflows.h"
 #include "sys/pm.h"
@@ -38,6 +39,7 @@ struct mg_daemon {
 
 	int lock_fd; /* of runtime_dir */
 	struct mg_dp *dp;
+	struct mg_announce announce;
 	int rules_claim; /* of the routing rules of preserved sources; -1 without them */
 	struct mg_proxy proxy;
 	bool proxy_running;
@@ -51,7 +53,7 @@ struct mg_daemon {
 	struct mg_gate *gate;	      /* NULL: no gateways, no proxies */
 
 	struct mg_io signal_io, pm_io, dp_io, address_io;
-	struct mg_timer cookie_timer, drain_timer, reload_timer;
+	struct mg_timer cookie_timer, drain_timer, reload_timer, announce_timer;
 	uint64_t drain_deadline_ms;
 };
 

@@ -9,11 +9,11 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "sys/claim.h"
+#include "sys/diag.h"
 #include "sys/endpoints.h"
 #include "sys/sock.h"
 #include "sys/sysctl.h"
-
-#define JOIN_ANYWHERE "net/mptcp/allow_join_initial_addr_port"
 
 static bool is_access(const struct mg_announce *a, const char *name)
 {
@@ -57,31 +57,108 @@ static int find_port(struct mg_ep *ep)
 	return err;
 }
 
-static void remove_ours(struct mg_genl *g)
+static bool is_wanted(const struct mg_announce *a, const struct mg_pm_endpoint *one)
+{
+	size_t i = (size_t)(one->id - MG_ANNOUNCE_ID);
+
+	return i < a->n_signal && mg_ep_equal(&one->ep, &a->signal[i]) &&
+	       (one->flags & MPTCP_PM_ADDR_FLAG_SIGNAL);
+}
+
+/* What was left and is to be announced again stays: subflows may well be on it. */
+static void remove_left(struct mg_announce *a, struct mg_genl *g)
 {
 	struct mg_pm_endpoints have = { .n = 0 };
 
 	if (mg_pm_endpoints_read(g, &have))
 		return;
 	for (size_t i = 0; i < have.n; i++) {
-		if (have.at[i].id >= MG_ANNOUNCE_ID)
+		if (have.at[i].id < MG_ANNOUNCE_ID)
+			continue;
+		if (a && is_wanted(a, &have.at[i]))
+			a->there[have.at[i].id - MG_ANNOUNCE_ID] = true;
+		else
 			mg_pm_endpoint_del(g, have.at[i].id);
 	}
 }
 
 void mg_announce_clear(void)
 {
+	pid_t owner;
+	int claim = mg_claim_announce(&owner);
 	struct mg_genl g;
 
-	if (mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL))
+	if (claim < 0)
 		return;
-	remove_ours(&g);
-	mg_genl_close(&g);
+	if (!mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL)) {
+		remove_left(NULL, &g);
+		mg_genl_close(&g);
+	}
+	close(claim);
 }
 
-int mg_announce_init(struct mg_announce *a, const struct mg_config *cfg)
+/* The kernel's listener is refused what closed subflows still hold. */
+static int add(struct mg_genl *g, const struct mg_pm_endpoint *one)
 {
-	*a = (struct mg_announce){ 0 };
+	int err = mg_pm_endpoint_add(g, one);
+
+	if (err == -EADDRINUSE && mg_diag_end_time_waits(&one->ep) > 0)
+		err = mg_pm_endpoint_add(g, one);
+	return err;
+}
+
+static void announce_signal(struct mg_announce *a, struct mg_genl *g, size_t i, bool again)
+{
+	const struct mg_pm_endpoint one = { .id = (uint8_t)(MG_ANNOUNCE_ID + i),
+					    .ep = a->signal[i],
+					    .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
+	int err = add(g, &one);
+	char text[MG_EP_STRLEN];
+
+	mg_ep_format(text, &one.ep);
+	a->there[i] = !err;
+	if (!err)
+		mg_info("mptcp: announcing %s, where further subflows join", text);
+	else if (!again)
+		mg_error("converter.signal: %s cannot be announced: %s; trying on (ip mptcp "
+			 "endpoint shows what is: the kernel has room for eight)",
+			 text, strerror(-err));
+}
+
+static bool announce_signals(struct mg_announce *a, bool again)
+{
+	bool missing = false;
+	struct mg_genl g;
+	int err;
+
+	for (size_t i = 0; i < a->n_signal; i++)
+		missing |= !a->there[i];
+	if (!missing && again)
+		return false;
+	err = mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL);
+	if (err) {
+		if (a->n_signal && !again)
+			mg_error("converter.signal: nothing can be announced: %s", strerror(-err));
+		return missing;
+	}
+	if (!again)
+		remove_left(a, &g);
+	missing = false;
+	for (size_t i = 0; i < a->n_signal; i++) {
+		if (!a->there[i])
+			announce_signal(a, &g, i, again);
+		missing |= !a->there[i];
+	}
+	mg_genl_close(&g);
+	return missing;
+}
+
+int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg)
+{
+	const struct mg_config_converter *c = &cfg->converter;
+	pid_t owner;
+
+	*a = (struct mg_announce){ .claim = -1, .deny = c->deny_initial_joins };
 	pthread_mutex_init(&a->lock, NULL);
 	a->names = calloc(cfg->n_interfaces + 1, sizeof(*a->names));
 	if (!a->names)
@@ -90,16 +167,51 @@ int mg_announce_init(struct mg_announce *a, const struct mg_config *cfg)
 		if (cfg->interfaces[i].role == MG_ROLE_ACCESS)
 			memcpy(a->names[a->n_names++], cfg->interfaces[i].name, IFNAMSIZ);
 	}
+	for (size_t i = 0; i < c->n_signal && i < MG_ANNOUNCE_MAX; i++)
+		a->signal[a->n_signal++] = c->signal[i];
+	a->claim = mg_claim_announce(&owner);
+	if (a->claim < 0 && a->n_signal) {
+		mg_error("converter.signal: addresses are announced in this network namespace by "
+			 "mpgated, pid %d: %s",
+			 owner, strerror(-a->claim));
+		return a->claim;
+	}
+	if (a->claim >= 0)
+		announce_signals(a, false);
 	return 0;
 }
 
-static int announce(const struct mg_announce *a, struct mg_genl *g, bool v4)
+bool mg_announce_look(struct mg_announce *a)
 {
-	struct mg_pm_endpoint one = { .id = v4 ? MG_ANNOUNCE_ID : MG_ANNOUNCE_ID + 1,
-				      .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
-	int err = find_address(a, v4, &one.ep);
-	char text[MG_EP_STRLEN];
+	bool missing;
 
+	if (a->claim < 0)
+		return false;
+	pthread_mutex_lock(&a->lock);
+	missing = announce_signals(a, true);
+	pthread_mutex_unlock(&a->lock);
+	return missing;
+}
+
+static bool has_signal(const struct mg_announce *a, bool v4)
+{
+	for (size_t i = 0; i < a->n_signal; i++) {
+		if (a->there[i] && mg_ip_is_v4(&a->signal[i].ip) == v4)
+			return true;
+	}
+	return false;
+}
+
+static int announce_own(const struct mg_announce *a, struct mg_genl *g, bool v4)
+{
+	struct mg_pm_endpoint one = { .id = (uint8_t)(MG_ANNOUNCE_ID + a->n_signal + !v4),
+				      .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
+	char text[MG_EP_STRLEN];
+	int err;
+
+	if (has_signal(a, v4))
+		return 0;
+	err = find_address(a, v4, &one.ep);
 	if (!err)
 		err = find_port(&one.ep);
 	if (!err)
@@ -110,24 +222,35 @@ static int announce(const struct mg_announce *a, struct mg_genl *g, bool v4)
 	return err;
 }
 
-static void switch_on(struct mg_announce *a)
+static int announce_both(const struct mg_announce *a)
 {
 	struct mg_genl g;
-	int err = mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL), err6;
+	int err, err6;
 
-	if (!err) {
-		err = announce(a, &g, true);
-		err6 = announce(a, &g, false);
-		err = err && err6 ? err : 0;
-		mg_genl_close(&g);
-	}
+	if (a->claim < 0)
+		return -EBUSY;
+	err = mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL);
+	if (err)
+		return err;
+	err = announce_own(a, &g, true);
+	err6 = announce_own(a, &g, false);
+	mg_genl_close(&g);
+	return err && err6 ? err : 0;
+}
+
+static void switch_on(struct mg_announce *a)
+{
+	int err = announce_both(a);
+
 	if (err) {
 		mg_warn("mptcp: cannot announce an address to join at: %s; sessions on ports that "
 			"this host listens on keep one subflow",
 			strerror(-err));
 		return;
 	}
-	err = mg_sysctl_write(JOIN_ANYWHERE, 0);
+	if (a->deny)
+		return;
+	err = mg_sysctl_write(MG_SYSCTL_JOIN_ANYWHERE, 0);
 	if (err)
 		mg_warn("sysctl: net.mptcp.allow_join_initial_addr_port may not be set to 0: %s; "
 			"clients may try to join where they cannot",
@@ -146,13 +269,23 @@ void mg_announce_on(struct mg_announce *a)
 	pthread_mutex_unlock(&a->lock);
 }
 
-void mg_announce_free(struct mg_announce *a)
+void mg_announce_close(struct mg_announce *a)
 {
-	if (a->on) {
-		mg_announce_clear();
-		mg_sysctl_write(JOIN_ANYWHERE, 1);
+	struct mg_genl g;
+
+	/* Never opened. */
+	if (!a->names)
+		return;
+	if (a->claim >= 0 && (a->on || a->n_signal) &&
+	    !mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL)) {
+		remove_left(NULL, &g);
+		mg_genl_close(&g);
 	}
+	if (a->claim >= 0 && (a->on || a->deny))
+		mg_sysctl_write(MG_SYSCTL_JOIN_ANYWHERE, 1);
+	if (a->claim >= 0)
+		close(a->claim);
 	free(a->names);
 	pthread_mutex_destroy(&a->lock);
-	*a = (struct mg_announce){ 0 };
+	*a = (struct mg_announce){ .claim = -1 };
 }

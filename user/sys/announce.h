@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Another way in for further subflows, for connections whose own port this host itself listens on:
- * the kernel takes an MP_JOIN only at a listener of the connection's port, or at an address and
- * port that it has announced. So this announces one of this host's own addresses in each family,
- * with a port (`signal` endpoints of the kernel's path manager, which listens there itself), and
- * has the handshake tell clients to join nowhere else (the C flag, RFC 8684 section 3.1). Both are
- * for all sessions of the network namespace alike.
+ * Addresses with a port where further subflows join, told to every client (ADD_ADDR, RFC 8684
+ * section 3.4.1): `signal` endpoints of the kernel's path manager, which listens there itself. With
+ * the C flag (section 3.1) clients are to join nowhere else. Both are for all sessions of the
+ * network namespace alike, so one mpgated in it announces.
+ *
+ * There are those of converter.signal, from the start on. And there is another way in for
+ * connections whose own port this host itself listens on: the kernel takes an MP_JOIN only at a
+ * listener of the connection's port, or at what it has announced. So mg_announce_on() adds, in each
+ * family that converter.signal left out, one of this host's own addresses, and sets the C flag.
  */
 #ifndef MG_SYS_ANNOUNCE_H
 #define MG_SYS_ANNOUNCE_H
@@ -14,24 +17,37 @@
 
 #include "config/config.h"
 
+struct mg_genl;
+
 /* Endpoints with this id and up are ours, whoever left them; those before are of sys/subflows.h. */
-#define MG_ANNOUNCE_ID 240
+#define MG_ANNOUNCE_ID	240
+#define MG_ANNOUNCE_MAX (256 - MG_ANNOUNCE_ID - 2)
 
 struct mg_announce {
 	pthread_mutex_t lock;
+	int claim;		 /* -1: another mpgated's */
 	char (*names)[IFNAMSIZ]; /* the access interfaces: it is their addresses */
 	size_t n_names;
+	struct mg_ep signal[MG_ANNOUNCE_MAX];
+	size_t n_signal;
+	bool there[MG_ANNOUNCE_MAX]; /* or still to be announced */
+	bool deny;		     /* the C flag is the configuration's wish */
 	bool on;
 };
 
-/* Removes what a killed daemon left. The caller knows that there is no living one. */
-void mg_announce_clear(void);
-
-/* 0 or -ENOMEM */
-int mg_announce_init(struct mg_announce *a, const struct mg_config *cfg);
-/* Any thread, any number of times; what it did, and could not do, is logged the first time. Needs
- * CAP_NET_ADMIN. */
+/*
+ * Announces converter.signal; what a killed daemon left is taken over or removed. 0, also if
+ * something cannot be announced yet, which is logged, and left to mg_announce_look; -EBUSY, logged:
+ * another mpgated announces here; -ENOMEM. *a is to be closed in any case. Needs CAP_NET_ADMIN, as
+ * do all below.
+ */
+int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg);
+/* Once more what could not be announced. Is there anything left of that? */
+bool mg_announce_look(struct mg_announce *a);
+/* Any thread, any number of times; what it did, and could not do, is logged the first time. */
 void mg_announce_on(struct mg_announce *a);
-void mg_announce_free(struct mg_announce *a);
+void mg_announce_close(struct mg_announce *a);
+/* Removes what a killed daemon left, unless there is a living one. */
+void mg_announce_clear(void);
 
 #endif

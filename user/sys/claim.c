@@ -79,3 +79,8 @@ int mg_claim_hold(pid_t *owner)
 {
 	return claim("hold", owner);
 }
+
+int mg_claim_announce(pid_t *owner)
+{
+	return claim("announce", owner);
+}

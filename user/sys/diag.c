@@ -80,3 +80,77 @@ int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer)
 	mnl_socket_close(nl);
 	return err;
 }
+
+/* ---- all at one address and port ---------------------------------------------------------------
+ */
+struct ender {
+	struct mnl_socket *nl; /* another one than the dump comes on */
+	struct inet_diag_req_v2 req;
+	__be32 src[4];
+	int n, err;
+};
+
+static int end_one(const struct nlmsghdr *nlh, void *data)
+{
+	struct ender *e = data;
+	struct inet_diag_msg msg = { 0 };
+
+	if (found(nlh, &msg) != MNL_CB_STOP)
+		return MNL_CB_OK;
+	/* Kernels differ in whether a dump goes by address and port. */
+	if (msg.idiag_state != TCP_TIME_WAIT || msg.id.idiag_sport != e->req.id.idiag_sport ||
+	    memcmp(msg.id.idiag_src, e->src, e->req.sdiag_family == AF_INET ? 4 : 16) != 0)
+		return MNL_CB_OK;
+	e->req.id = msg.id;
+	e->err = ask(e->nl, SOCK_DESTROY, NLM_F_ACK, &e->req, &msg);
+	e->n += !e->err;
+	return e->err && e->err != -ENOENT ? MNL_CB_ERROR : MNL_CB_OK;
+}
+
+static int dump(struct mnl_socket *nl, struct ender *e)
+{
+	char buf[32768];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	int more;
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	memcpy(mnl_nlmsg_put_extra_header(nlh, sizeof(e->req)), &e->req, sizeof(e->req));
+	more = mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -1 : 1;
+	/* One part of the answer at a time; the kernel ends it. */
+	while (more > 0) {
+		ssize_t n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+
+		more = n < 0 ? -1 : mnl_cb_run(buf, (size_t)n, 0, 0, end_one, e);
+	}
+	return more < 0 ? -errno : 0;
+}
+
+int mg_diag_end_time_waits(const struct mg_ep *local)
+{
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	struct ender e = {
+		.nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC),
+		.req = {
+			.sdiag_family = mg_ip_is_v4(&local->ip) ? AF_INET : AF_INET6,
+			.sdiag_protocol = IPPROTO_TCP,
+			.idiag_states = 1U << TCP_TIME_WAIT,
+			.id = { .idiag_sport = local->port },
+		},
+	};
+	int err = nl && e.nl ? 0 : -errno;
+
+	set_ip(e.src, &local->ip);
+	if (!err && (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
+		     mnl_socket_bind(e.nl, 0, MNL_SOCKET_AUTOPID) < 0))
+		err = -errno;
+	if (!err)
+		err = dump(nl, &e);
+	if (e.nl)
+		mnl_socket_close(e.nl);
+	if (nl)
+		mnl_socket_close(nl);
+	if (e.err && e.err != -ENOENT)
+		return e.err;
+	return err ? err : e.n;
+}

@@ -15,5 +15,8 @@
  * Needs CAP_NET_ADMIN.
  */
 int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer);
+/* All of them at one address and port, so that it can be listened at: who set no SO_REUSEADDR, as
+ * the kernel itself does not, is refused it otherwise. How many, or -errno as above. */
+int mg_diag_end_time_waits(const struct mg_ep *local);
 
 #endif

@@ -22,6 +22,7 @@
 #include "skel/sockops.skel.h"
 #include "skel/tc.skel.h"
 #include "skel/xdp.skel.h"
+#include "sys/announce.h"
 #include "sys/bpffs.h"
 #include "sys/cgroup.h"
 #include "sys/dp_maps.h"
@@ -145,10 +146,8 @@ static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
 	bool needed = mg_holder_is_needed(cfg);
 	int err;
 
-	if (!mg_holder_is_wanted(cfg)) {
-		mg_holder_clear();
+	if (!mg_holder_is_wanted(cfg))
 		return 0;
-	}
 	dp->holder = calloc(1, sizeof(*dp->holder));
 	if (!dp->holder)
 		return -ENOMEM;
@@ -406,7 +405,7 @@ int mg_dp_detach(const struct mg_config *cfg)
 		former = former_map(&dp, &steered);
 		if (former)
 			mg_dp_ports_clean_others(&dp.ports, former);
-		mg_holder_clear();
+		mg_announce_clear();
 		mg_bpffs_close(&dp.bpffs, &none);
 	}
 	if (dp.bpffs.lock_fd >= 0)

@@ -177,9 +177,15 @@ int mg_hold_stand_in(struct mg_holder *h, unsigned int worker, bool v4, in_port_
 	return bpf_map_update_elem(h->maps.listen_ports, &key, &value, BPF_ANY) ? -errno : 0;
 }
 
+void mg_hold_set_announce(struct mg_holder *h, struct mg_announce *a)
+{
+	h->announce = a;
+}
+
 void mg_hold_announce(struct mg_holder *h)
 {
-	mg_announce_on(&h->announce);
+	if (h->announce)
+		mg_announce_on(h->announce);
 }
 
 struct mg_frame *mg_frame_copy(const struct mg_frame *f)

@@ -57,8 +57,12 @@ void mg_hold_listen_ip(struct in6_addr *ip, unsigned int worker, bool v4);
 int mg_hold_stand_in(struct mg_holder *h, unsigned int worker, bool v4, in_port_t port,
 		     in_port_t real);
 /* MPTCP sessions come in at such a listener, where nobody can join them: from now on further
- * subflows of all new sessions join elsewhere (sys/announce.h). Harmless when done already. */
+ * subflows of all new sessions join elsewhere (sys/announce.h). Harmless when done already, and
+ * without anybody who announces. */
 void mg_hold_announce(struct mg_holder *h);
+struct mg_announce;
+/* Who does that; before the workers start. */
+void mg_hold_set_announce(struct mg_holder *h, struct mg_announce *a);
 
 /* A frame of one's own; free() it. NULL without memory. */
 struct mg_frame *mg_frame_copy(const struct mg_frame *f);

@@ -261,13 +261,10 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 	h->claim = mg_claim_hold(&h->rival);
 	if (h->claim < 0)
 		return h->claim;
-	mg_announce_clear();
 	err = load(h, cfg, bpffs, converters);
 	if (err)
 		return err;
-	err = mg_announce_init(&h->announce, cfg);
-	if (!err)
-		err = map_beats(h);
+	err = map_beats(h);
 	if (!err)
 		err = make_rings(h, mg_dp_workers(cfg));
 	if (!err)
@@ -278,17 +275,6 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 	}
 	err = mg_holder_set(h, cfg);
 	return err ? err : make_device(h);
-}
-
-void mg_holder_clear(void)
-{
-	pid_t owner;
-	int claim = mg_claim_hold(&owner);
-
-	if (claim < 0)
-		return;
-	mg_announce_clear();
-	close(claim);
 }
 
 void mg_holder_close(struct mg_holder *h)
@@ -304,8 +290,6 @@ void mg_holder_close(struct mg_holder *h)
 	free(h->rings);
 	if (h->beats)
 		munmap(h->beats, h->beats_bytes);
-	if (h->bpf)
-		mg_announce_free(&h->announce);
 	mg_hold_bpf__destroy(h->bpf);
 	if (h->beacon >= 0)
 		close(h->beacon);

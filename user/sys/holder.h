@@ -39,7 +39,7 @@ struct mg_holder {
 	int beacon; /* a listener that nobody connects to: MG_BEACON_V4 */
 	uint16_t beacon_port;
 	pid_t rival; /* who has the claim, if it was refused; 0 if that is not known */
-	struct mg_announce announce;
+	struct mg_announce *announce; /* the daemon's; NULL: nothing is announced */
 	struct mg_tap tap;
 	struct mg_tc replay;
 	bool broken; /* the device is lost for good */
@@ -68,8 +68,6 @@ bool mg_holder_is_needed(const struct mg_config *cfg);
 int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
 		   int converters);
 void mg_holder_close(struct mg_holder *h);
-/* Without a holder: removes what a killed daemon's left, unless there is a living one. */
-void mg_holder_clear(void);
 /* The device, should somebody have taken it away, is made again; else nothing is held. */
 void mg_holder_look(struct mg_holder *h);
 /* The configuration anew: mode, ports, limits, times, what happens on overload and failure. */

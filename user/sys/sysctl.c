@@ -11,7 +11,7 @@
 
 #include "base/log.h"
 
-static const struct {
+struct setting {
 	const char *path;
 	long bits; /* must be set; 0: the value must be `value` */
 	long value;
@@ -20,15 +20,15 @@ static const struct {
 	bool more;     /* more than `value` is as well */
 	bool mild;     /* another one still works, only less well */
 	const char *why;
-} needed[] = {
+};
+
+static const struct setting needed[] = {
 	{ "net/ipv4/tcp_fastopen", 0x2, 0, 0, false, false, false,
 	  "to take Convert messages in the SYN" },
 	/* 2 answers every SYN with a cookie, and forgets what it brought. */
 	{ "net/ipv4/tcp_syncookies", 0, 1, 2, true, false, false,
 	  "to take Convert messages in the SYN" },
 	{ "net/mptcp/enabled", 0, 1, 0, true, false, false, "to speak MPTCP" },
-	{ "net/mptcp/allow_join_initial_addr_port", 0, 1, 0, true, false, false,
-	  "to let further subflows join at the converter's address" },
 	/* A longer queue is answered with cookies, which keep neither MPTCP nor what a SYN brought.
 	 */
 	{ "net/core/somaxconn", 0, 65535, 0, true, true, true,
@@ -86,36 +86,52 @@ static const char *dotted(char buf[128], const char *path)
 	return buf;
 }
 
-int mg_sysctl_prepare(void)
+static const struct setting join_anywhere = {
+	.path = MG_SYSCTL_JOIN_ANYWHERE,
+	.value = 1,
+	.optional = true,
+	.why = "to let further subflows join at the converter's address",
+};
+static const struct setting join_as_told = {
+	.path = MG_SYSCTL_JOIN_ANYWHERE,
+	.value = 0,
+	.optional = true,
+	.why = "to have further subflows join at converter.signal only",
+};
+
+static int prepare(const struct setting *s)
 {
-	int err = 0;
+	long now = mg_sysctl_read(s->path, -1);
+	long want = s->bits ? now | s->bits : s->value;
+	char name[128];
+	int err;
+
+	if (now < 0 && s->optional)
+		return 0;
+	if (s->unfit && now != s->unfit)
+		return 0;
+	if (now < 0)
+		want = s->bits ? s->bits : s->value;
+	if (now == want || (s->more && now > want))
+		return 0;
+	err = mg_sysctl_write(s->path, want);
+	dotted(name, s->path);
+	if (!err) {
+		mg_info("sysctl: set %s from %ld to %ld %s", name, now, want, s->why);
+		return 0;
+	}
+	mg_log(s->mild ? MG_LOG_WARNING : MG_LOG_ERROR,
+	       "sysctl: %s is %ld and may not be changed from here (%s); %s run: sysctl -w %s=%ld",
+	       name, now, strerror(-err), s->why, name, want);
+	return s->mild ? 0 : -EPERM;
+}
+
+int mg_sysctl_prepare(bool deny_initial_joins)
+{
+	int err = prepare(deny_initial_joins ? &join_as_told : &join_anywhere);
 
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		long now = mg_sysctl_read(needed[i].path, -1);
-		long want = needed[i].bits ? now | needed[i].bits : needed[i].value;
-		char name[128];
-		int set;
-
-		if (now < 0 && needed[i].optional)
-			continue;
-		if (needed[i].unfit && now != needed[i].unfit)
-			continue;
-		if (now < 0)
-			want = needed[i].bits ? needed[i].bits : needed[i].value;
-		if (now == want || (needed[i].more && now > want))
-			continue;
-		set = mg_sysctl_write(needed[i].path, want);
-		dotted(name, needed[i].path);
-		if (!set) {
-			mg_info("sysctl: set %s from %ld to %ld %s", name, now, want,
-				needed[i].why);
-			continue;
-		}
-		mg_log(needed[i].mild ? MG_LOG_WARNING : MG_LOG_ERROR,
-		       "sysctl: %s is %ld and may not be changed from here (%s); %s run: "
-		       "sysctl -w %s=%ld",
-		       name, now, strerror(-set), needed[i].why, name, want);
-		if (!needed[i].mild)
+		if (prepare(&needed[i]))
 			err = -EPERM;
 	}
 	return err;

@@ -8,8 +8,11 @@
 
 #include <stdbool.h>
 
-/* All that the converter needs. 0, or -EPERM after logging everything that is missing. */
-int mg_sysctl_prepare(void);
+#define MG_SYSCTL_JOIN_ANYWHERE "net/mptcp/allow_join_initial_addr_port"
+
+/* All that the converter needs. deny_initial_joins: clients are told to join at announced addresses
+ * only. 0, or -EPERM after logging everything that is missing. */
+int mg_sysctl_prepare(bool deny_initial_joins);
 
 /* A number from /proc/sys ("net/ipv4/tcp_sack"); `missing` if it cannot be read. */
 long mg_sysctl_read(const char *path, long missing);

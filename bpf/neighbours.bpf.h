@@ -22,7 +22,7 @@ static __always_inline __s64 mg_neighbour_of(const struct mg_arrival *a)
 
 	__builtin_memcpy(key.mac, a->smac, sizeof(key.mac));
 	proxy = bpf_map_lookup_elem(&mg_neighbours, &key);
-	return proxy ? *proxy : -1;
+	return proxy ? (__s64)*proxy : -1;
 }
 
 #endif

@@ -32,6 +32,20 @@ static void test_every_command_there_and_back(void **state)
 			in.level = MG_LOG_DEBUG;
 		if (i == MG_CMD_FORGET)
 			assert_int_equal(mg_control_parse_server(&in, "[2001:db8::1]:443"), 0);
+		if (i == MG_CMD_RING)
+			strcpy(in.group, "metro");
+		if (i == MG_CMD_DRAIN || i == MG_CMD_UNDRAIN)
+			strcpy(in.proxy, "px1");
+		if (i == MG_CMD_TOKENS || i == MG_CMD_LOCATE) {
+			in.has_token = true;
+			in.token = 0x00a1b2c3;
+		}
+		if (i == MG_CMD_LOCATE) {
+			assert_int_equal(mg_ep_parse(&in.client, "10.1.0.2:40000"), 0);
+			assert_int_equal(mg_ep_parse(&in.to, "10.9.0.1:5124"), 0);
+			strcpy(in.interface, "eth0");
+			in.kind = MG_LOCATE_JOIN;
+		}
 		line = mg_control_format_request(&in);
 		assert_non_null(line);
 		assert_int_equal(line[strlen(line) - 1], '\n');
@@ -44,8 +58,58 @@ static void test_every_command_there_and_back(void **state)
 		assert_int_equal(out.level, in.level);
 		assert_false(out.all);
 		assert_true(mg_ep_equal(&out.server, &in.server));
+		assert_string_equal(out.group, in.group);
+		assert_string_equal(out.proxy, in.proxy);
+		assert_string_equal(out.interface, in.interface);
+		assert_int_equal(out.has_token, in.has_token);
+		assert_int_equal(out.token, in.token);
+		assert_int_equal(out.kind, in.kind);
+		assert_true(mg_ep_equal(&out.client, &in.client));
+		assert_true(mg_ep_equal(&out.to, &in.to));
 		free(line);
 	}
+}
+
+static void test_what_may_be_left_out(void **state)
+{
+	static const struct {
+		struct mg_control_request req;
+		const char *line;
+	} cases[] = {
+		{ { .cmd = MG_CMD_DRAIN }, "{\"cmd\":\"drain\"}\n" },
+		{ { .cmd = MG_CMD_DRAIN, .proxy = "px1" },
+		  "{\"cmd\":\"drain\",\"proxy\":\"px1\"}\n" },
+		{ { .cmd = MG_CMD_TOKENS }, "{\"cmd\":\"tokens\"}\n" },
+		{ { .cmd = MG_CMD_TOKENS, .has_token = true },
+		  "{\"cmd\":\"tokens\",\"token\":\"00000000\"}\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *line = mg_control_format_request(&cases[i].req), why[128];
+		struct mg_control_request out;
+
+		assert_string_equal(line, cases[i].line);
+		assert_int_equal(parse(&out, line, why), 0);
+		assert_memory_equal(&out, &cases[i].req, sizeof(out));
+		free(line);
+	}
+}
+
+static void test_locate_by_hand(void **state)
+{
+	struct mg_control_request req;
+	char why[128];
+
+	(void)state;
+	assert_int_equal(parse(&req,
+			       "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\","
+			       "\"to\":\"10.9.0.1:5124\"}",
+			       why),
+			 0);
+	assert_int_equal(req.kind, MG_LOCATE_CAPABLE);
+	assert_false(req.has_token);
+	assert_string_equal(req.interface, "");
 }
 
 static void test_forget_all(void **state)
@@ -69,7 +133,12 @@ static void test_who_may(void **state)
 	assert_false(mg_command_needs_root(MG_CMD_SESSION));
 	assert_false(mg_command_needs_root(MG_CMD_COUNTERS));
 	assert_false(mg_command_needs_root(MG_CMD_CONFIG));
+	assert_false(mg_command_needs_root(MG_CMD_PROXIES));
+	assert_false(mg_command_needs_root(MG_CMD_TOKENS));
+	assert_false(mg_command_needs_root(MG_CMD_RING));
+	assert_false(mg_command_needs_root(MG_CMD_LOCATE));
 	assert_true(mg_command_needs_root(MG_CMD_DRAIN));
+	assert_true(mg_command_needs_root(MG_CMD_UNDRAIN));
 	assert_true(mg_command_needs_root(MG_CMD_CLOSE));
 	assert_false(mg_command_needs_root(MG_CMD_SERVERS));
 	assert_true(mg_command_needs_root(MG_CMD_FORGET));
@@ -109,6 +178,35 @@ static void test_refused_requests(void **state)
 		  "servers-forget needs \"server\"" },
 		{ "{\"cmd\":\"servers-forget\",\"server\":\"10.0.0.1\"}",
 		  "servers-forget needs \"server\"" },
+		{ "{\"cmd\":\"drain\",\"proxy\":\"\"}", "drain needs \"proxy\"" },
+		{ "{\"cmd\":\"drain\",\"proxy\":7}", "drain needs \"proxy\"" },
+		{ "{\"cmd\":\"drain\",\"group\":\"px1\"}", "drain takes \"proxy\" and nothing" },
+		{ "{\"cmd\":\"undrain\"}", "undrain needs \"proxy\"" },
+		{ "{\"cmd\":\"undrain\",\"proxy\":\"0123456789012345678901234567890123456789"
+		  "012345678901234567890123\"}",
+		  "undrain needs \"proxy\"" },
+		{ "{\"cmd\":\"ring\"}", "ring needs \"group\"" },
+		{ "{\"cmd\":\"tokens\",\"token\":1}", "tokens needs \"token\"" },
+		{ "{\"cmd\":\"tokens\",\"token\":\"\"}", "tokens needs \"token\"" },
+		{ "{\"cmd\":\"tokens\",\"token\":\"0x12\"}", "tokens needs \"token\"" },
+		{ "{\"cmd\":\"tokens\",\"token\":\"123456789\"}", "tokens needs \"token\"" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\"}", "locate needs \"to\"" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2\",\"to\":\"10.9.0.1:1\"}",
+		  "locate needs \"client\"" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\",\"to\":\"10.9.0.1:1\","
+		  "\"kind\":\"fin\"}",
+		  "locate needs \"kind\"" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\",\"to\":\"10.9.0.1:1\","
+		  "\"kind\":\"join\"}",
+		  "locate takes \"token\" for a join" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\",\"to\":\"10.9.0.1:1\","
+		  "\"token\":\"1\"}",
+		  "locate takes \"token\" for a join" },
+		{ "{\"cmd\":\"locate\",\"client\":\"10.1.0.2:1\",\"to\":\"10.9.0.1:1\","
+		  "\"in\":\"0123456789abcdef\"}",
+		  "locate needs \"in\"" },
+		{ "{\"cmd\":\"locate\",\"server\":\"10.9.0.1:1\"}",
+		  "locate takes \"client\", \"to\", \"in\", \"kind\", \"token\" and nothing" },
 	};
 	struct mg_control_request req;
 	char why[128];
@@ -238,6 +336,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_command_there_and_back),
+		cmocka_unit_test(test_what_may_be_left_out),
+		cmocka_unit_test(test_locate_by_hand),
 		cmocka_unit_test(test_forget_all),
 		cmocka_unit_test(test_who_may),
 		cmocka_unit_test(test_refused_requests),

@@ -9,50 +9,73 @@
  * not known are refused; keys of a result that are not known are to be ignored, more come with
  * time.
  *
- * Results: status, counters: an object. sessions: an array; session: one of its objects, with more
- * keys. servers: an array. config: a string, the running configuration as YAML. drain, close,
- * log-level, servers-forget: an object, possibly empty.
+ * Results: status, counters, ring, locate: an object. sessions, servers, proxies, tokens: an array.
+ * session: one of sessions' objects, with more keys. config: a string, the running configuration as
+ * YAML. drain, undrain, close, log-level, servers-forget: an object, possibly empty.
  */
 #ifndef MG_WIRE_CONTROL_H
 #define MG_WIRE_CONTROL_H
 
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <jansson.h>
 
+#include "abi/steer.h"
 #include "base/addr.h"
 #include "base/log.h"
 
 #define MG_CONTROL_REQUEST_MAX_BYTES 4096
 
-/* X(symbol, name, root only, argument key or NULL) */
-#define MG_COMMANDS(X)                              \
-	X(STATUS, "status", false, NULL)            \
-	X(SESSIONS, "sessions", false, NULL)        \
-	X(SESSION, "session", false, "id")          \
-	X(SERVERS, "servers", false, NULL)          \
-	X(COUNTERS, "counters", false, NULL)        \
-	X(CONFIG, "config", false, NULL)            \
-	X(DRAIN, "drain", true, NULL)               \
-	X(CLOSE, "close", true, "id")               \
-	X(FORGET, "servers-forget", true, "server") \
+/* X(symbol, name, root only, keys of its arguments: those that may be left out end with '?') */
+#define MG_COMMANDS(X)                                           \
+	X(STATUS, "status", false, "")                           \
+	X(SESSIONS, "sessions", false, "")                       \
+	X(SESSION, "session", false, "id")                       \
+	X(SERVERS, "servers", false, "")                         \
+	X(PROXIES, "proxies", false, "")                         \
+	X(TOKENS, "tokens", false, "token?")                     \
+	X(RING, "ring", false, "group")                          \
+	X(LOCATE, "locate", false, "client to in? kind? token?") \
+	X(COUNTERS, "counters", false, "")                       \
+	X(CONFIG, "config", false, "")                           \
+	X(DRAIN, "drain", true, "proxy?")                        \
+	X(UNDRAIN, "undrain", true, "proxy")                     \
+	X(CLOSE, "close", true, "id")                            \
+	X(FORGET, "servers-forget", true, "server")              \
 	X(LOG_LEVEL, "log-level", true, "level")
 
 enum mg_command {
-#define X(sym, name, root, arg) MG_CMD_##sym,
+#define X(sym, name, root, args) MG_CMD_##sym,
 	MG_COMMANDS(X)
 #undef X
 		MG_CMD_COUNT
 };
 
+/* What kind of packet `locate` is about. X(symbol, name) */
+#define MG_LOCATE_KINDS(X) X(CAPABLE, capable) X(JOIN, join) X(SYN, syn) X(DATA, data)
+enum mg_locate_kind {
+#define X(sym, name) MG_LOCATE_##sym,
+	MG_LOCATE_KINDS(X)
+#undef X
+		MG_LOCATE_KIND_COUNT
+};
+
 struct mg_control_request {
 	enum mg_command cmd;
-	uint64_t id;		 /* session, close */
-	enum mg_log_level level; /* log-level */
-	bool all;		 /* servers-forget: "all" of them… */
-	struct mg_ep server;	 /* …or this one */
+	uint64_t id;		    /* session, close */
+	enum mg_log_level level;    /* log-level */
+	bool all;		    /* servers-forget: "all" of them… */
+	struct mg_ep server;	    /* …or this one */
+	char proxy[MG_MEMBER_NAME]; /* undrain; drain: "" is the daemon itself */
+	char group[MG_MEMBER_NAME]; /* ring */
+	bool has_token;		    /* tokens: this one only; locate: of the join */
+	uint32_t token;
+	struct mg_ep client, to;  /* locate: from there, to there */
+	char interface[IFNAMSIZ]; /* locate: it comes in there; "": on some access interface */
+	enum mg_locate_kind kind; /* locate; join needs a token, no other takes one */
 };
 
 const char *mg_command_name(enum mg_command cmd);
@@ -60,6 +83,10 @@ bool mg_command_needs_root(enum mg_command cmd);
 
 /* "all" or ADDRESS:PORT, for servers-forget. 0 or -EINVAL. */
 int mg_control_parse_server(struct mg_control_request *req, const char *text);
+/* Up to eight hexadecimal digits. 0 or -EINVAL. */
+int mg_control_parse_token(uint32_t *token, const char *text);
+/* 0 or -EINVAL. */
+int mg_control_parse_kind(enum mg_locate_kind *kind, const char *name);
 /* One line without its newline. 0; or -EINVAL with what is wrong, for the answer, in `why`. */
 int mg_control_parse_request(struct mg_control_request *req, const char *line, size_t len,
 			     char *why, size_t why_size);

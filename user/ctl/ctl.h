@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "ctl/table.h"
 #include "wire/control.h"
 
 #define MG_CTL_DEFAULT_SOCKET	"/run/mpgate/control.sock"
@@ -28,10 +29,18 @@ void mg_show_session(const json_t *result);
 void mg_show_servers(const json_t *result);
 void mg_show_counters(const json_t *result);
 void mg_show_config(const json_t *result);
+/* show_steer.c */
+void mg_show_proxies(const json_t *result);
+void mg_show_tokens(const json_t *result);
+void mg_show_ring(const json_t *result);
+void mg_show_located(const json_t *result);
+/* The part of status about gateways; nothing if there is none. */
+void mg_show_gateway(const json_t *gateway);
 
 /* Redraws the sessions every second until q or a signal. 0, or -errno with a line in `why`. */
 int mg_top(int fd, char *why, size_t why_size);
 
+void mg_print_styled(enum mg_style style, const char *text);
 const char *mg_get_text(const json_t *object, const char *key);
 uint64_t mg_get_number(const json_t *object, const char *key);
 /* How a session's client speaks: "mptcp", "fallback" or "tcp". */

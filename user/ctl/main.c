@@ -8,12 +8,15 @@
 #include "ctl/ctl.h"
 
 #define EXIT_USAGE  2
-#define HELP_COLUMN 29 /* where help says what a command does, less the indent */
+#define HELP_COLUMN 33 /* where help says what a command does, less the indent */
+
+/* Options without a letter */
+enum { OPTION_IN = 256, OPTION_JOIN, OPTION_CAPABLE, OPTION_SYN, OPTION_DATA };
 
 struct subcommand {
 	enum mg_command cmd;
 	const char *words; /* as they are typed; NULL: the command's name */
-	const char *arg;   /* as help shows it; NULL: none */
+	const char *arg;   /* as help shows it, in brackets if it may be left out; NULL: none */
 	const char *what;
 	void (*show)(const json_t *result); /* NULL: `done` says it */
 	const char *done;
@@ -27,10 +30,16 @@ static const struct subcommand subcommands[] = {
 	  NULL },
 	{ MG_CMD_FORGET, "servers forget", "ADDR:PORT|all", "ask that server, or all, anew", NULL,
 	  "forgotten" },
+	{ MG_CMD_PROXIES, NULL, NULL, "the proxies this gateway steers to", mg_show_proxies, NULL },
+	{ MG_CMD_TOKENS, NULL, "[HEX]", "which proxy owns which token", mg_show_tokens, NULL },
+	{ MG_CMD_RING, NULL, "GROUP", "who of a group takes new sessions", mg_show_ring, NULL },
+	{ MG_CMD_LOCATE, NULL, "CLIENT:PORT SERVER:PORT", "where a packet goes, and why",
+	  mg_show_located, NULL },
 	{ MG_CMD_COUNTERS, NULL, NULL, "everything that is counted", mg_show_counters, NULL },
 	{ MG_CMD_CONFIG, NULL, NULL, "the running configuration", mg_show_config, NULL },
-	{ MG_CMD_DRAIN, NULL, NULL, "take no new sessions, end when the last is over", NULL,
+	{ MG_CMD_DRAIN, NULL, "[PROXY]", "no new sessions; without PROXY, then end", NULL,
 	  "draining" },
+	{ MG_CMD_UNDRAIN, NULL, "PROXY", "it takes new sessions again", NULL, "no longer drained" },
 	{ MG_CMD_CLOSE, NULL, "ID", "reset one session", NULL, "closed" },
 	{ MG_CMD_LOG_LEVEL, NULL, "LEVEL", "error, warning, info or debug", NULL, "log level set" },
 };
@@ -41,8 +50,12 @@ struct options {
 	const char *socket;
 	bool json;
 	bool top;
+	const char *in; /* of locate, as the next two */
+	const char *join;
+	const char *kind;
 	const struct subcommand *sub;
 	const char *arg;
+	const char *arg2;
 	struct mg_control_request req;
 };
 
@@ -53,6 +66,11 @@ static const struct argp_option option_table[] = {
 	{ "socket", 's', "PATH", 0, "control socket (" MG_CTL_DEFAULT_SOCKET ")", 0 },
 	{ "json", 'j', NULL, 0, "print the daemon's JSON", 0 },
 	{ "top", 't', NULL, 0, "with sessions: redraw every second, busiest first; q quits", 0 },
+	{ "in", OPTION_IN, "INTERFACE", 0, "with locate: it comes in there", 0 },
+	{ "join", OPTION_JOIN, "HEX", 0, "with locate: an MP_JOIN with that token", 0 },
+	{ "capable", OPTION_CAPABLE, NULL, 0, "with locate: a SYN with MP_CAPABLE (default)", 0 },
+	{ "syn", OPTION_SYN, NULL, 0, "with locate: a SYN of plain TCP", 0 },
+	{ "data", OPTION_DATA, NULL, 0, "with locate: a packet of a connection", 0 },
 	{ 0 },
 };
 
@@ -90,23 +108,78 @@ static int parse_id(uint64_t *id, const char *text)
 	return errno || *end || *id < 1 || *id > INT64_MAX ? -EINVAL : 0;
 }
 
+static int copy_name(char *to, size_t size, const char *text)
+{
+	if (!*text || strlen(text) >= size)
+		return -EINVAL;
+	strcpy(to, text);
+	return 0;
+}
+
+static void parse_locate(struct argp_state *state, struct options *o)
+{
+	if (!o->arg2)
+		argp_error(state, "locate needs CLIENT:PORT SERVER:PORT");
+	else if (mg_ep_parse(&o->req.client, o->arg))
+		argp_error(state, "locate needs an address and port, not \"%s\"", o->arg);
+	else if (mg_ep_parse(&o->req.to, o->arg2))
+		argp_error(state, "locate needs an address and port, not \"%s\"", o->arg2);
+	else if (o->in && copy_name(o->req.interface, sizeof(o->req.interface), o->in))
+		argp_error(state, "--in needs the name of an interface, not \"%s\"", o->in);
+	else if (o->join && mg_control_parse_token(&o->req.token, o->join))
+		argp_error(state, "--join needs a token in hex, not \"%s\"", o->join);
+	o->req.has_token = o->join != NULL;
+	if (o->kind)
+		mg_control_parse_kind(&o->req.kind, o->kind);
+}
+
+/* What the one argument of a command has to be; NULL: it is. */
+static const char *wrong_argument(struct options *o)
+{
+	switch (o->sub->cmd) {
+	case MG_CMD_SESSION:
+	case MG_CMD_CLOSE:
+		return parse_id(&o->req.id, o->arg) ? "the number of a session" : NULL;
+	case MG_CMD_FORGET:
+		return mg_control_parse_server(&o->req, o->arg)
+			       ? "a server's address and port, or all"
+			       : NULL;
+	case MG_CMD_LOG_LEVEL:
+		return mg_log_level_parse(&o->req.level, o->arg) ? "error, warning, info or debug"
+								 : NULL;
+	case MG_CMD_TOKENS:
+		o->req.has_token = true;
+		return mg_control_parse_token(&o->req.token, o->arg) ? "a token in hex" : NULL;
+	case MG_CMD_RING:
+		return copy_name(o->req.group, sizeof(o->req.group), o->arg) ? "the name of a group"
+									     : NULL;
+	case MG_CMD_DRAIN:
+	case MG_CMD_UNDRAIN:
+		return copy_name(o->req.proxy, sizeof(o->req.proxy), o->arg) ? "the name of a proxy"
+									     : NULL;
+	default:
+		return NULL;
+	}
+}
+
 static void parse_argument(struct argp_state *state, struct options *o)
 {
-	const char *name = words_of(o->sub);
+	const char *name = words_of(o->sub), *wrong;
 
 	o->req.cmd = o->sub->cmd;
-	if (!o->sub->arg)
+	if (!o->sub->arg || (!o->arg && *o->sub->arg == '['))
 		return;
-	if (!o->arg)
+	if (!o->arg) {
 		argp_error(state, "%s needs %s", name, o->sub->arg);
-	else if (strcmp(o->sub->arg, "ID") == 0 && parse_id(&o->req.id, o->arg))
-		argp_error(state, "%s needs the number of a session, not \"%s\"", name, o->arg);
-	else if (o->sub->cmd == MG_CMD_FORGET && mg_control_parse_server(&o->req, o->arg))
-		argp_error(state, "%s needs a server's address and port, or all, not \"%s\"", name,
-			   o->arg);
-	else if (strcmp(o->sub->arg, "LEVEL") == 0 && mg_log_level_parse(&o->req.level, o->arg))
-		argp_error(state, "%s needs error, warning, info or debug, not \"%s\"", name,
-			   o->arg);
+		return;
+	}
+	if (o->sub->cmd == MG_CMD_LOCATE) {
+		parse_locate(state, o);
+		return;
+	}
+	wrong = wrong_argument(o);
+	if (wrong)
+		argp_error(state, "%s needs %s, not \"%s\"", name, wrong, o->arg);
 }
 
 static void check_combination(struct argp_state *state, struct options *o)
@@ -119,6 +192,8 @@ static void check_combination(struct argp_state *state, struct options *o)
 		argp_error(state, "--top goes with sessions only");
 	if (o->top && o->json)
 		argp_error(state, "--top and --json do not go together");
+	if ((o->in || o->kind) && o->sub->cmd != MG_CMD_LOCATE)
+		argp_error(state, "--in, --join, --capable, --syn and --data go with locate only");
 	parse_argument(state, o);
 }
 
@@ -134,9 +209,18 @@ static void on_word(struct argp_state *state, struct options *o, const char *wor
 			argp_error(state, "unknown command \"%s\"", word);
 	} else if (o->sub->arg && !o->arg) {
 		o->arg = word;
+	} else if (o->sub->cmd == MG_CMD_LOCATE && !o->arg2) {
+		o->arg2 = word;
 	} else {
 		argp_error(state, "%s does not take \"%s\"", words_of(o->sub), word);
 	}
+}
+
+static void set_kind(struct argp_state *state, struct options *o, const char *kind)
+{
+	if (o->kind)
+		argp_error(state, "locate is about one kind of packet");
+	o->kind = kind;
 }
 
 static error_t on_option(int key, char *arg, struct argp_state *state)
@@ -152,6 +236,22 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 't':
 		o->top = true;
+		return 0;
+	case OPTION_IN:
+		o->in = arg;
+		return 0;
+	case OPTION_JOIN:
+		o->join = arg;
+		set_kind(state, o, "join");
+		return 0;
+	case OPTION_CAPABLE:
+		set_kind(state, o, "capable");
+		return 0;
+	case OPTION_SYN:
+		set_kind(state, o, "syn");
+		return 0;
+	case OPTION_DATA:
+		set_kind(state, o, "data");
 		return 0;
 	case ARGP_KEY_ARG:
 		on_word(state, o, arg);

@@ -34,7 +34,7 @@ static enum mg_style mode_style(const char *mode)
 	return strcmp(mode, "mptcp") == 0 ? MG_GREEN : MG_YELLOW;
 }
 
-static void print_styled(enum mg_style style, const char *text)
+void mg_print_styled(enum mg_style style, const char *text)
 {
 	printf("%s%s%s", mg_style_on(style), text, mg_style_off(style));
 }
@@ -75,7 +75,7 @@ static void show_converter(const json_t *converter)
 	size_t i;
 
 	putchar('\n');
-	print_styled(MG_BOLD, "CONVERTER");
+	mg_print_styled(MG_BOLD, "CONVERTER");
 	json_array_foreach (json_object_get(converter, "listen"), i, at)
 		printf("  %s", json_is_string(at) ? json_string_value(at) : "-");
 	printf("\nsessions   %s active, %s accepted\n",
@@ -103,7 +103,7 @@ static void show_hold(const json_t *result)
 	char buf[MG_HUMAN_STRLEN];
 
 	putchar('\n');
-	print_styled(MG_BOLD, "ON THE PATH");
+	mg_print_styled(MG_BOLD, "ON THE PATH");
 	printf("\nintercept  %s\n", mg_get_text(json_object_get(result, "intercept"), "mode"));
 	if (json_is_object(cpe)) {
 		fputs("LAN       ", stdout);
@@ -115,7 +115,7 @@ static void show_hold(const json_t *result)
 	if (!json_is_object(hold))
 		return;
 	fputs("heartbeat  ", stdout);
-	print_styled(alive ? MG_GREEN : MG_RED, alive ? "alive" : "stale");
+	mg_print_styled(alive ? MG_GREEN : MG_RED, alive ? "alive" : "stale");
 	if (json_is_integer(beat))
 		printf(", %s ago", mg_human_ms(buf, mg_get_number(hold, "beat_age_ms")));
 	putchar('\n');
@@ -129,12 +129,12 @@ static void show_features(json_t *features, const json_t *missing)
 	if (!json_object_size(features))
 		return;
 	putchar('\n');
-	print_styled(MG_BOLD, "FEATURES");
+	mg_print_styled(MG_BOLD, "FEATURES");
 	putchar('\n');
 	json_object_foreach (features, name, on) {
 		enum mg_style style = json_is_true(on) ? MG_GREEN : MG_DIM;
 
-		print_styled(style, json_is_true(on) ? "yes" : "no ");
+		mg_print_styled(style, json_is_true(on) ? "yes" : "no ");
 		printf("  %s", name);
 		if (json_object_get(missing, name))
 			printf(": %s", mg_get_text(missing, name));
@@ -147,9 +147,9 @@ void mg_show_status(const json_t *result)
 	const char *state = mg_get_text(result, "state");
 	char up[MG_HUMAN_STRLEN];
 
-	print_styled(MG_BOLD, mg_get_text(result, "node"));
+	mg_print_styled(MG_BOLD, mg_get_text(result, "node"));
 	fputs("  ", stdout);
-	print_styled(strcmp(state, "running") == 0 ? MG_GREEN : MG_YELLOW, state);
+	mg_print_styled(strcmp(state, "running") == 0 ? MG_GREEN : MG_YELLOW, state);
 	printf("  up %s  (mpgate %s, pid %llu)\n",
 	       mg_human_s(up, mg_get_number(result, "uptime_s")), mg_get_text(result, "version"),
 	       (unsigned long long)mg_get_number(result, "pid"));
@@ -158,6 +158,7 @@ void mg_show_status(const json_t *result)
 		show_converter(json_object_get(result, "converter"));
 	if (json_is_object(json_object_get(result, "intercept")))
 		show_hold(result);
+	mg_show_gateway(json_object_get(result, "gateway"));
 	show_features(json_object_get(result, "features"), json_object_get(result, "missing"));
 }
 
@@ -349,7 +350,7 @@ static void show_group(const char *title, json_t *group, unsigned int depth)
 
 	if (add_rows(t, group)) {
 		if (*title) {
-			print_styled(MG_BOLD, title);
+			mg_print_styled(MG_BOLD, title);
 			putchar('\n');
 		}
 		mg_table_print(t, 0, 0);

@@ -88,6 +88,76 @@ static char *forget(struct mg_daemon *d, const struct mg_control_request *req)
 	return mg_control_format_error(err, text);
 }
 
+static char *one_ring(struct mg_daemon *d, const char *group)
+{
+	char text[MG_MEMBER_NAME + 32];
+	int err;
+	json_t *o = mg_report_ring(d, group, &err);
+
+	if (!err)
+		return result_or_memory(o);
+	snprintf(text, sizeof(text), "no group %s", group);
+	return mg_control_format_error(err, text);
+}
+
+static char *tokens(struct mg_daemon *d, const struct mg_control_request *req)
+{
+	char text[96];
+	int err;
+	json_t *all = mg_report_tokens(d, req->has_token ? &req->token : NULL, &err);
+
+	if (!err)
+		return result_or_memory(all);
+	if (err == -E2BIG)
+		snprintf(text, sizeof(text), "too many tokens to list them all, ask for one");
+	else
+		snprintf(text, sizeof(text), "cannot read tokens: %s", strerror(-err));
+	return mg_control_format_error(err, text);
+}
+
+static char *locate(struct mg_daemon *d, const struct mg_control_request *req)
+{
+	char text[96];
+	int err;
+	json_t *o = mg_report_locate(d, req, &err);
+
+	if (!err)
+		return result_or_memory(o);
+	if (err == -ENODEV && *req->interface && d->gate)
+		snprintf(text, sizeof(text), "nothing is steered on %s", req->interface);
+	else if (err == -ENODEV)
+		snprintf(text, sizeof(text), "nothing is steered on this host");
+	else if (err == -EAFNOSUPPORT)
+		snprintf(text, sizeof(text), "both addresses have to be IPv4, or both IPv6");
+	else
+		snprintf(text, sizeof(text), "cannot run the program: %s", strerror(-err));
+	return mg_control_format_error(err, text);
+}
+
+static char *drain_proxy(struct mg_daemon *d, const char *proxy, bool on)
+{
+	char text[MG_MEMBER_NAME + 64];
+	int err = d->gate ? mg_gate_drain(d->gate, proxy, on) : -ENOENT;
+
+	if (!err)
+		return done(true);
+	if (err == -ENOENT)
+		snprintf(text, sizeof(text), "this host steers to no proxy %s", proxy);
+	else
+		snprintf(text, sizeof(text), "cannot %s %s: %s", on ? "drain" : "undrain", proxy,
+			 strerror(-err));
+	return mg_control_format_error(err, text);
+}
+
+static char *drain(struct mg_daemon *d, const struct mg_control_request *req)
+{
+	if (*req->proxy)
+		return drain_proxy(d, req->proxy, true);
+	if (d->state != MG_DAEMON_DRAINING)
+		mg_daemon_drain(d);
+	return done(true);
+}
+
 static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req)
 {
 	switch (req->cmd) {
@@ -101,14 +171,22 @@ static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req
 		return result_or_memory(mg_report_servers(d));
 	case MG_CMD_FORGET:
 		return forget(d, req);
+	case MG_CMD_PROXIES:
+		return result_or_memory(mg_report_proxies(d));
+	case MG_CMD_TOKENS:
+		return tokens(d, req);
+	case MG_CMD_RING:
+		return one_ring(d, req->group);
+	case MG_CMD_LOCATE:
+		return locate(d, req);
 	case MG_CMD_COUNTERS:
 		return result_or_memory(mg_report_counters(d));
 	case MG_CMD_CONFIG:
 		return result_or_memory(mg_report_config(d));
 	case MG_CMD_DRAIN:
-		if (d->state != MG_DAEMON_DRAINING)
-			mg_daemon_drain(d);
-		return done(true);
+		return drain(d, req);
+	case MG_CMD_UNDRAIN:
+		return drain_proxy(d, req->proxy, false);
 	case MG_CMD_CLOSE:
 		if (mg_proxy_close_session(&d->proxy, req->id))
 			return no_session(req->id);

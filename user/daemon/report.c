@@ -87,6 +87,7 @@ json_t *mg_report_status(struct mg_daemon *d)
 	put_number(converter, "accepted", stats.accepted);
 	json_object_set_new(o, "converter", converter);
 	mg_report_on_path(d, o);
+	mg_report_gateway(d, o);
 	return o;
 }
 
@@ -235,6 +236,7 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	put_number(mptcp, "joins", d->tokens.joins);
 	json_object_set_new(o, "mptcp", mptcp);
 	mg_report_hold_counters(d, &stats, o);
+	mg_report_steer_counters(d, o);
 	return o;
 }
 

@@ -9,6 +9,7 @@
 #include <jansson.h>
 
 #include "daemon/daemon.h"
+#include "wire/control.h"
 
 json_t *mg_report_status(struct mg_daemon *d);
 json_t *mg_report_sessions(struct mg_daemon *d);
@@ -21,6 +22,15 @@ void mg_report_on_path(struct mg_daemon *d, json_t *status);
 void mg_report_hold_counters(struct mg_daemon *d, const struct mg_stats *stats, json_t *counters);
 /* Forgets what is known of a server, or (NULL) of all. 0, -ENOENT, or -errno. */
 int mg_daemon_forget(struct mg_daemon *d, const struct mg_ep *server);
+/* report_steer.c: the same about gateways and proxies. */
+void mg_report_gateway(struct mg_daemon *d, json_t *status);
+void mg_report_steer_counters(struct mg_daemon *d, json_t *report);
+json_t *mg_report_proxies(struct mg_daemon *d);
+/* NULL with *err: -ENOENT, no such group; -E2BIG, too many tokens to list; those of
+ * mg_steer_locate, -ENODEV also where nothing is steered. `one` NULL: all tokens. */
+json_t *mg_report_ring(struct mg_daemon *d, const char *group, int *err);
+json_t *mg_report_tokens(struct mg_daemon *d, const uint32_t *one, int *err);
+json_t *mg_report_locate(struct mg_daemon *d, const struct mg_control_request *req, int *err);
 /* The running configuration as YAML, a string. */
 json_t *mg_report_config(struct mg_daemon *d);
 

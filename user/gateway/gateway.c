@@ -19,6 +19,12 @@ static uint32_t patience_ms(const struct mg_config *c)
 	return c->steer.store_heartbeat_ms * HEARTBEATS + RETURN_MS;
 }
 
+/* A gateway hears of its own tokens from its store, as of those of others. */
+static bool told_by_store(const struct mg_gate *g)
+{
+	return g->config->steer.is_gateway;
+}
+
 /* ---- what the store tells ------------------------------------------------------------------ */
 
 static void on_token(void *ctx, const char *proxy, uint32_t token, bool owned)
@@ -140,12 +146,6 @@ int mg_gate_drain(struct mg_gate *g, const char *proxy, bool on)
 static int push(void *ctx, uint32_t token, const struct mg_owners *owners)
 {
 	return mg_steer_push(((struct mg_gate *)ctx)->steer, token, owners);
-}
-
-/* A gateway hears of its own tokens from its store, as of those of others. */
-static bool told_by_store(const struct mg_gate *g)
-{
-	return g->config->steer.is_gateway;
 }
 
 void mg_gate_own(struct mg_gate *g, uint32_t token, bool owned)

@@ -96,11 +96,12 @@ static uint16_t free_proxy(const struct mg_gate *g)
 	return other;
 }
 
+/* The same; and the map of rings has room for as many groups as there were when it was made. */
 static uint16_t free_group(const struct mg_gate *g)
 {
 	uint16_t other = 0;
 
-	for (uint16_t i = 1; i < MG_GROUPS_MAX; i++) {
+	for (uint16_t i = 1; i < MG_GROUPS_MAX && mg_steer_ring(g->steer, i); i++) {
 		if (!*g->groups[i].record.name)
 			return i;
 		if (!other && !g->groups[i].config)
@@ -139,14 +140,12 @@ static uint16_t number_group(struct mg_gate *g, const char *name)
 	uint16_t number = mg_gate_group_number(g, name);
 	struct mg_gate_group *group;
 
-	if (!number)
+	if (!number || !mg_steer_ring(g->steer, number))
 		number = free_group(g);
 	if (!number)
 		return 0;
 	group = &g->groups[number];
 	group->slots = mg_steer_ring(g->steer, number);
-	if (!group->slots)
-		return 0;
 	if (strcmp(group->record.name, name) != 0) {
 		*group = (struct mg_gate_group){ .slots = group->slots };
 		memcpy(group->record.name, name, strlen(name) + 1);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -51,6 +52,21 @@ const char *deliver_address(int proxy, bool v6)
 const char *deliver_source(bool v6)
 {
 	return v6 ? GATEWAY6 : GATEWAY4;
+}
+
+size_t deliver_overhead(const struct deliver_way *way)
+{
+	size_t n = way->deliver == MG_DELIVER_IPIP ? way->v6 ? 40 : 20 : 0;
+
+	return n + (way->second ? way->second == 6 ? 40 : 20 : 0);
+}
+
+uint64_t deliver_now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
 void deliver_proxy_put(int i)

@@ -33,6 +33,10 @@ const char *deliver_address(int proxy, bool v6);
 const char *deliver_source(bool v6);
 /* Proxies 1 and 2, the way out by px1. */
 void deliver_way_put(const struct deliver_way *way);
+/* Bytes of headers that a way puts before a packet */
+size_t deliver_overhead(const struct deliver_way *way);
+/* CLOCK_MONOTONIC, which the data plane goes by */
+uint64_t deliver_now_ns(void);
 /* Writes rig.proxy[i] into its map. */
 void deliver_proxy_put(int i);
 /* The frame's flow leads to 1, or to 1 and 2. */

@@ -9,7 +9,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,14 +22,6 @@
 #define QUOTE6		   1200
 
 static uint8_t frame[FRAME_MAX], out[FRAME_MAX], payload[9216];
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
-}
 
 static uint32_t get(const uint8_t *at, int n)
 {
@@ -134,13 +125,6 @@ static void expect_answer(const struct frame *f, uint32_t mtu)
 		assert_int_equal(wrap_fold(wrap_add(0, icmp, 8 + QUOTE4)), 0xffff);
 }
 
-static size_t overhead(const struct deliver_way *way)
-{
-	size_t n = way->deliver == MG_DELIVER_IPIP ? way->v6 ? 40 : 20 : 0;
-
-	return n + (way->second ? way->second == 6 ? 40 : 20 : 0);
-}
-
 static void fresh(const struct frame *f, const struct deliver_way *way, uint32_t mtu)
 {
 	deliver_fresh(NULL);
@@ -163,7 +147,7 @@ static void test_edges(void **state)
 					   .second = seconds[n / 4 % 3] };
 		bool v6 = n / 12 % 2;
 		int tags = (int)(n / 24);
-		size_t room = 1500 - overhead(&way);
+		size_t room = 1500 - deliver_overhead(&way);
 		struct frame f = segment(v6, room, tags);
 
 		fresh(&f, &way, 1500);
@@ -335,15 +319,15 @@ static void test_rate(void **state)
 	do {
 		fresh(&f, &way, 1500);
 		answers = 0;
-		start = now_ns();
+		start = deliver_now_ns();
 		for (int i = 0; i < ANSWERS_PER_SECOND + 500; i++)
 			answers += deliver_bytes(frame, len, out, &out_len) == XDP_TX;
-	} while (now_ns() - start > 900000000ULL && ++tries < 20);
+	} while (deliver_now_ns() - start > 900000000ULL && ++tries < 20);
 	assert_int_equal(answers, ANSWERS_PER_SECOND);
 	assert_int_equal(steer_run_counted(&rig.run, MG_STEER_COUNT_TOO_BIG), answers);
 	do {
 		usleep(1000);
-	} while (now_ns() - start < 1100000000ULL);
+	} while (deliver_now_ns() - start < 1100000000ULL);
 	assert_int_equal(deliver_bytes(frame, len, out, &out_len), XDP_TX);
 	assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
 }
@@ -513,7 +497,7 @@ static void test_heard_expires(void **state)
 	struct deliver_way way = { .deliver = MG_DELIVER_IPIP };
 	struct mg_path path = { .mtu_bytes = 1400 };
 	struct frame f = segment(false, 1400, 0);
-	uint64_t now = now_ns();
+	uint64_t now = deliver_now_ns();
 	uint32_t one = 1;
 
 	(void)state;

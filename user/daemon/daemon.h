@@ -75,6 +75,10 @@ int mg_daemon_apply(struct mg_daemon *d);
 /* Reads cookie_key_file, or makes a key of its own. */
 int mg_daemon_load_cookie_key(struct mg_daemon *d);
 
+/* detach.c: removes what daemons with this configuration left. -EBUSY: one of them lives; -errno.
+ * Logged. */
+int mg_daemon_detach(const struct mg_config *c);
+
 /* runtime.c: the runtime directory, and that only one daemon uses it. */
 int mg_runtime_lock(const char *dir);
 void mg_runtime_unlock(const char *dir, int lock_fd);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,12 +14,16 @@ __attribute__((visibility("default"))) const char *argp_program_version = "mpgat
 
 struct arguments {
 	const char *config;
-	bool check;
+	bool check, detach;
 };
+
+#define KEY_DETACH 0x100 /* no short form */
 
 static const struct argp_option options[] = {
 	{ "config", 'c', "FILE", 0, "Configuration (default " DEFAULT_CONFIG ")", 0 },
 	{ "check", 'n', NULL, 0, "Check the configuration against this host, and end", 0 },
+	{ "detach", KEY_DETACH, NULL, 0,
+	  "Remove what a gateway left in force when it ended, and end", 0 },
 	{ "debug", 'd', NULL, 0, "Log everything from the start", 0 },
 	{ 0 },
 };
@@ -34,6 +39,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'n':
 		a->check = true;
+		return 0;
+	case KEY_DETACH:
+		a->detach = true;
 		return 0;
 	case 'd':
 		mg_log_set_level(MG_LOG_DEBUG);
@@ -51,23 +59,22 @@ static const struct argp argp = {
 	NULL,	 NULL,	NULL
 };
 
-int main(int argc, char **argv)
+static int run(const struct arguments *args)
 {
-	struct arguments args = { .config = DEFAULT_CONFIG };
 	static struct mg_daemon daemon;
 	int err;
 
-	argp_err_exit_status = 2;
-	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
-		return 2;
-	if (mg_config_load(&daemon.config, args.config, stderr) ||
-	    mg_config_check_host(daemon.config, stderr)) {
+	if (mg_config_load(&daemon.config, args->config, stderr))
+		return -EINVAL;
+	if (args->detach) {
+		/* Interfaces that are named there may be gone. */
+		err = mg_daemon_detach(daemon.config);
 		mg_config_free(daemon.config);
-		return EXIT_FAILURE;
+		return err;
 	}
-	daemon.config_path = args.config;
-	err = 0;
-	if (!args.check) {
+	err = mg_config_check_host(daemon.config, stderr);
+	daemon.config_path = args->config;
+	if (!err && !args->check) {
 		err = mg_daemon_start(&daemon);
 		if (!err)
 			mg_daemon_run(&daemon);
@@ -76,5 +83,15 @@ int main(int argc, char **argv)
 			mg_info("mpgated ends");
 	}
 	mg_config_free(daemon.config);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return err;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments args = { .config = DEFAULT_CONFIG };
+
+	argp_err_exit_status = 2;
+	if (argp_parse(&argp, argc, argv, 0, NULL, &args))
+		return 2;
+	return run(&args) ? EXIT_FAILURE : EXIT_SUCCESS;
 }

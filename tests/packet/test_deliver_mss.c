@@ -116,20 +116,21 @@ static void test_options(void **state)
 	}
 }
 
+static const struct bytes malformed[] = {
+	B(NOP, NOP, 2, 4),
+	B(NOP, NOP, NOP, 2),
+	B(MSS_OF(1460), 254, 0, NOP, NOP),
+	B(MSS_OF(1460), 254, 9, NOP, NOP),
+};
+
 /* Options that lie: such a SYN goes nowhere else, and as it is. */
 static void test_malformed(void **state)
 {
-	static const struct bytes opts[] = {
-		B(NOP, NOP, 2, 4),
-		B(NOP, NOP, NOP, 2),
-		B(MSS_OF(1460), 254, 0, NOP, NOP),
-		B(MSS_OF(1460), 254, 9, NOP, NOP),
-	};
 	struct deliver_way way = { .deliver = MG_DELIVER_IPIP };
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(opts) / sizeof(opts[0]); i++) {
-		struct frame f = { .flags = F_SYN, .opts = opts[i] };
+	for (size_t i = 0; i < sizeof(malformed) / sizeof(malformed[0]); i++) {
+		struct frame f = { .flags = F_SYN, .opts = malformed[i] };
 
 		fresh(&f, &way, 1500);
 		assert_int_equal(steer_run_frame(&rig.run, MG_SIDE_ACCESS, &f), XDP_PASS);

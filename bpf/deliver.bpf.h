@@ -230,6 +230,8 @@ __noinline int mg_deliver(struct xdp_md *ctx)
 			return MG_OUTCOME_PASS;
 		mg_way_only(&w, false);
 	}
+	if (w.second && (w.proxy->plain || w.second->plain))
+		mg_way_only(&w, false);
 	mg_way_headers(&w);
 	return mg_way_send(ctx, &s->arrival, &w);
 }

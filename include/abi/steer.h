@@ -77,9 +77,9 @@ MG_ABI_OFFSET(struct mg_gateway, ip4, 16);
 /* mg_proxies: array of MG_PROXIES_MAX; the daemon resolves the way, XDP looks nothing up */
 struct mg_steer_proxy {
 	__u8 used;
-	__u8 deliver; /* enum mg_delivery */
-	__u8 state;   /* enum mg_member_state */
-	__u8 pad;
+	__u8 deliver;  /* enum mg_delivery */
+	__u8 state;    /* enum mg_member_state */
+	__u8 plain;    /* 1: no mpgate there, which could ask another: it is never one of two */
 	__u32 ifindex; /* the way out; 0: none is known, what is for it is dropped */
 	__u8 dmac[6];
 	__u8 smac[6];

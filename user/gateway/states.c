@@ -194,6 +194,26 @@ static const char *state_label(enum mg_member_state state)
 	return labels[state];
 }
 
+/* Who only has to accept connections may be any MPTCP server, and asks nobody else. */
+static bool is_plain(const struct mg_gate *g, const struct mg_config_proxy *proxy)
+{
+	const struct mg_config_steer *c = &g->config->steer;
+	bool checked = false;
+
+	for (size_t i = 0; i < c->n_groups; i++) {
+		const struct mg_config_group *group = &c->groups[i];
+
+		for (size_t j = 0; j < group->n_members; j++) {
+			if (&c->proxies[group->members[j]] != proxy)
+				continue;
+			if (group->check.by != MG_CHECK_TCP)
+				return false;
+			checked = true;
+		}
+	}
+	return checked;
+}
+
 static int apply_proxy(struct mg_gate *g, uint16_t number)
 {
 	struct mg_gate_proxy *p = &g->proxies[number];
@@ -208,6 +228,7 @@ static int apply_proxy(struct mg_gate *g, uint16_t number)
 	if (next.used && next.state != last)
 		mg_info("proxy %s is %s, was %s", next.name,
 			state_label((enum mg_member_state)next.state), state_label(last));
+	next.plain = p->config && is_plain(g, p->config);
 	next.used = 1;
 	return mg_numbers_put_proxy(g, number, &next);
 }

@@ -55,9 +55,11 @@ topo_steer_links() {
 	for s in gw1:c1 gw2:c1 px1:p1 px2:p1 px3:p1 sv:sv0; do
 		topo_plug servers "${s%:*}" "${s#*:}"
 	done
-	# What XDP redirects to a veth device is taken at its other end with NAPI only, and leaves with
+	# What XDP sends out of a veth device is taken at its other end with NAPI only, and leaves with
 	# the checksum it came with: it has to be whole.
-	nsx r3 ethtool -K r1 gro on >/dev/null
+	for s in r3:r1 ue:ue0 ue:ue1; do
+		nsx "${s%:*}" ethtool -K "${s#*:}" gro on >/dev/null
+	done
 	for s in ue:ue0 ue:ue1 px1:p0 px1:p1 px2:p0 px2:p1 px3:p0 px3:p1 st:s0 sv:sv0; do
 		nsx "${s%:*}" ethtool -K "${s#*:}" tx off >/dev/null
 	done

@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <cmocka.h>
+#include <linux/if_link.h>
+#include <xdp/libxdp.h>
 
 struct mg_config *live_config(void)
 {
@@ -99,17 +102,37 @@ long live_entries(const struct mg_config *cfg, const char *name)
 	return n;
 }
 
+static void note(char name[32], const struct xdp_program *p)
+{
+	if (p && !strncmp(xdp_program__name(p), "mg_", 3))
+		snprintf(name, 32, "%s", xdp_program__name(p));
+}
+
 const char *live_program(const char *interface)
 {
-	static struct bpf_prog_info info;
-	__u32 size = sizeof(info);
-	uint32_t id = lab_xdp_id(interface);
-	int fd = id ? bpf_prog_get_fd_by_id(id) : -1;
+	static char name[32];
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)if_nametoindex(interface));
+	struct xdp_program *p = NULL;
 
-	info = (struct bpf_prog_info){ 0 };
-	if (fd < 0)
-		return "";
-	assert_int_equal(bpf_obj_get_info_by_fd(fd, &info, &size), 0);
-	close(fd);
-	return info.name;
+	name[0] = 0;
+	if (libxdp_get_error(mp))
+		return name;
+	if (xdp_multiprog__is_legacy(mp))
+		note(name, xdp_multiprog__main_prog(mp));
+	else
+		while ((p = xdp_multiprog__next_prog(p, mp)))
+			note(name, p);
+	xdp_multiprog__close(mp);
+	return name;
+}
+
+void live_take_off(const char *interface)
+{
+	int ifindex = (int)if_nametoindex(interface);
+
+	bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	bpf_xdp_detach(ifindex, XDP_FLAGS_SKB_MODE, NULL);
+	assert_int_equal(lab_xdp_id(interface), 0);
+	/* What libxdp pinned for its dispatcher would stay. */
+	libxdp_clean_references(ifindex);
 }

@@ -25,7 +25,10 @@ struct mg_ep live_ep(const char *text);
 int live_map(const struct mg_config *cfg, const char *name);
 uint32_t live_map_id(const struct mg_config *cfg, const char *name);
 long live_entries(const struct mg_config *cfg, const char *name);
-/* The name of the program on an interface; "" if there is none. */
+/* The name of the program of ours on an interface, behind a dispatcher or not; "": there is none.
+ */
 const char *live_program(const char *interface);
+/* As somebody else would, whatever is there. */
+void live_take_off(const char *interface);
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -245,9 +246,7 @@ static void check_life(enum mg_xdp_want want, const char *mode)
 	assert_int_equal(counted(MG_STEER_COUNT_NEW), 10);
 	mg_dp_look(dp);
 	assert_memory_equal(list[0].xdp_mode, mode, strlen(mode));
-	assert_int_equal(lab_sh(want == MG_XDP_GENERIC ? "ip link set dev px1 xdpgeneric off"
-						       : "ip link set dev px1 xdp off"),
-			 0);
+	live_take_off("px1");
 	mg_dp_look(dp);
 	assert_string_equal(list[1].xdp_mode, "lost");
 	stop(dp);
@@ -369,6 +368,39 @@ static void test_no_packet_goes_unsteered(void **state)
 	print_message("# %u SYNs in 8 restarts\n", arrived);
 	close(at_proxy);
 	close(at_kernel);
+}
+
+/* The mount namespace of a daemon is gone, and its bpffs with it: the program still has its maps.
+ */
+static void test_pins_are_gone(void **state)
+{
+	uint32_t flows;
+	struct mg_dp *dp;
+
+	(void)state;
+	leave_one();
+	check_steers();
+	flows = live_map_id(cfg, "mg_flows");
+	assert_int_equal(umount2("/sys/fs/bpf", MNT_DETACH), 0);
+	assert_false(lab_is_pinned(cfg, "mg_flows"));
+	dp = run();
+	check_in_force();
+	assert_int_equal(live_map_id(cfg, "mg_flows"), flows);
+	assert_int_equal(live_entries(cfg, "mg_flows"), 10);
+	assert_true(lab_is_pinned(cfg, "mg_ring"));
+	assert_int_equal(mg_steer_ring(mg_dp_steer(dp), 1)[7].current, 1);
+	stop(dp);
+	check_in_force();
+	check_steers();
+	assert_int_equal(counted(MG_STEER_COUNT_NEW), 10);
+	/* but who does not steer wants none of it */
+	assert_int_equal(umount2("/sys/fs/bpf", MNT_DETACH), 0);
+	cfg = lab_config("px0", "px1");
+	dp = run();
+	assert_string_equal(live_program("px0"), "mg_xdp");
+	assert_false(lab_is_pinned(cfg, "mg_flows"));
+	stop(dp);
+	check_nothing_is_left();
 }
 
 /* ---- not staying ----------------------------------------------------------------------------- */
@@ -504,7 +536,7 @@ static void test_failed_start(void **state)
 	snprintf(cfg->interfaces[1].name, IFNAMSIZ, "px1");
 	check_in_force();
 	/* later on: the program of the first interface is replaced, the second refuses */
-	lab_detach_xdp("px1");
+	live_take_off("px1");
 	assert_int_equal(lab_attach_foreign_xdp("px1"), 0);
 	cfg->steer.gateway.flows_max = LIVE_FLOWS * 2;
 	assert_true(mg_dp_open(&dp, cfg) < 0);
@@ -541,6 +573,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_other_sizes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_packet_goes_unsteered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_pins_are_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_never_in_force, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_proxy_goes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_start_without_steering, set_up, tear_down),

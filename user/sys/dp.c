@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <linux/capability.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,9 +21,9 @@
 #include "skel/sockops.skel.h"
 #include "skel/tc.skel.h"
 #include "skel/xdp.skel.h"
-#include "sys/announce.h"
 #include "sys/bpffs.h"
 #include "sys/cgroup.h"
+#include "sys/dp_former.h"
 #include "sys/dp_maps.h"
 #include "sys/dp_ports.h"
 #include "sys/holder.h"
@@ -42,36 +41,11 @@ struct mg_dp {
 	void *on_syn_ctx;
 	struct mg_holder *holder; /* NULL: no SYN is held */
 	struct mg_steer *steer;	  /* NULL: this host neither steers nor is steered to */
-	bool inherits;		  /* what an earlier daemon steered is in force */
+	struct mg_dp_former former;
+	bool inherits; /* what that steers goes on */
 	struct mg_xdp_door door;
 	struct mg_dp_ports ports;
 };
-
-static void log_line(const char *fmt, va_list ap)
-{
-	char line[1024];
-	size_t len;
-
-	vsnprintf(line, sizeof(line), fmt, ap);
-	len = strcspn(line, "\n");
-	if (len)
-		mg_debug("%.*s", (int)len, line);
-}
-
-/* What matters of it is said again, once, where the error stops. */
-static int log_libbpf(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	if (level != LIBBPF_DEBUG && mg_log_get_level() >= MG_LOG_DEBUG)
-		log_line(fmt, ap);
-	return 0;
-}
-
-static int log_libxdp(enum libxdp_print_level level, const char *fmt, va_list ap)
-{
-	if (level != LIBXDP_DEBUG && mg_log_get_level() >= MG_LOG_DEBUG)
-		log_line(fmt, ap);
-	return 0;
-}
 
 static int on_record(void *ctx, void *record, size_t len)
 {
@@ -267,31 +241,13 @@ static struct mg_doors doors_of(struct mg_dp *dp, const struct mg_config *cfg)
 	return doors;
 }
 
-/* The map that every program of a former gateway uses, which is pinned here: its id; or 0. */
-static uint32_t former_map(const struct mg_dp *dp, bool *steered)
-{
-	int fd = mg_bpffs_get(&dp->bpffs, "mg_gateway");
-	struct bpf_map_info info = { 0 };
-	__u32 size = sizeof(info), zero = 0;
-	struct mg_gateway g;
-
-	*steered = false;
-	if (fd < 0)
-		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &size) && info.value_size == sizeof(g) &&
-	    !bpf_map_lookup_elem(fd, &zero, &g))
-		*steered = g.steers;
-	close(fd);
-	return info.id;
-}
-
-static int attach_all(struct mg_dp *dp, const struct mg_config *cfg, uint32_t former)
+static int attach_all(struct mg_dp *dp, const struct mg_config *cfg)
 {
 	const struct mg_doors doors = doors_of(dp, cfg);
 	int err = mg_dp_ports_attach(&dp->ports, cfg, &doors);
 
-	if (!err && former)
-		mg_dp_ports_clean_others(&dp->ports, former);
+	if (!err && dp->former.map_id)
+		mg_dp_ports_clean_others(&dp->ports, dp->former.map_id);
 	if (err || !dp->steer)
 		return err;
 	mg_steer_settle(dp->steer);
@@ -320,11 +276,17 @@ static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
 	dp->sockops = NULL;
 }
 
+static void look_back(struct mg_dp *dp, const struct mg_config *cfg)
+{
+	if (cfg->steer.is_gateway)
+		mg_dp_former_pin(&dp->bpffs, &dp->ports);
+	dp->former = mg_dp_former_look(&dp->bpffs);
+	dp->inherits = dp->former.steers && cfg->steer.is_gateway;
+}
+
 int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 {
 	struct mg_dp *dp = calloc(1, sizeof(*dp));
-	uint32_t former = 0;
-	bool steered;
 	int err;
 
 	*out = NULL;
@@ -332,21 +294,18 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 		return -ENOMEM;
 	dp->bpffs.lock_fd = -1;
 	dp->cgroup.root_procs_fd = -1;
-	libbpf_set_print(log_libbpf);
-	libxdp_set_print(log_libxdp);
-
+	mg_dp_log_libraries();
 	err = mg_dp_ports_claim(&dp->ports, cfg);
 	if (!err)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
 	if (!err) {
-		former = former_map(dp, &steered);
-		dp->inherits = steered && cfg->steer.is_gateway;
+		look_back(dp, cfg);
 		err = create_maps(dp);
 	}
 	if (!err)
 		err = start_programs(dp, cfg);
 	if (!err)
-		err = attach_all(dp, cfg, former);
+		err = attach_all(dp, cfg);
 	if (err) {
 		mg_dp_close(dp);
 		return err;
@@ -386,32 +345,6 @@ void mg_dp_close(struct mg_dp *dp)
 	/* Last: a successor must find everything gone. */
 	mg_dp_ports_close(&dp->ports);
 	free(dp);
-}
-
-int mg_dp_detach(const struct mg_config *cfg)
-{
-	struct mg_dp dp = { .bpffs.lock_fd = -1 };
-	const struct mg_bpffs_kept none = { 0 };
-	uint32_t former;
-	bool steered;
-	int err;
-
-	libbpf_set_print(log_libbpf);
-	libxdp_set_print(log_libxdp);
-	err = mg_bpffs_open(&dp.bpffs, cfg->bpffs);
-	if (!err)
-		err = mg_dp_ports_clean(&dp.ports, cfg);
-	if (!err) {
-		former = former_map(&dp, &steered);
-		if (former)
-			mg_dp_ports_clean_others(&dp.ports, former);
-		mg_announce_clear();
-		mg_bpffs_close(&dp.bpffs, &none);
-	}
-	if (dp.bpffs.lock_fd >= 0)
-		close(dp.bpffs.lock_fd);
-	mg_dp_ports_close(&dp.ports);
-	return err;
 }
 
 uint64_t mg_dp_extra_caps(const struct mg_dp *dp)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/if_link.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,21 +29,29 @@ static bool is_ours(const struct xdp_program *program)
 	return false;
 }
 
-static bool uses_map(uint32_t prog_id, uint32_t map_id)
+/* How many maps the program has; their ids. */
+static __u32 maps_of(uint32_t prog_id, __u32 ids[MAPS_MAX])
 {
-	__u32 ids[MAPS_MAX], size = sizeof(struct bpf_prog_info);
 	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids };
+	__u32 size = sizeof(info);
 	int fd = bpf_prog_get_fd_by_id(prog_id);
-	bool uses = false;
 
 	if (fd < 0)
-		return false;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &size)) {
-		for (__u32 i = 0; i < info.nr_map_ids && i < MAPS_MAX; i++)
-			uses |= ids[i] == map_id;
-	}
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &size))
+		info.nr_map_ids = 0;
 	close(fd);
-	return uses;
+	return info.nr_map_ids > MAPS_MAX ? MAPS_MAX : info.nr_map_ids;
+}
+
+static bool uses_map(uint32_t prog_id, uint32_t map_id)
+{
+	__u32 ids[MAPS_MAX], n = maps_of(prog_id, ids);
+
+	for (__u32 i = 0; i < n; i++)
+		if (ids[i] == map_id)
+			return true;
+	return false;
 }
 
 struct stale {
@@ -190,28 +199,59 @@ static int attach_in(struct mg_xdp *x, const struct mg_xdp_door *door, enum mg_r
 
 /* What an earlier daemon left, whose place can be taken */
 struct left {
-	bool found, generic;
-	uint32_t alone_id; /* 0: behind a dispatcher */
+	bool found, generic, alone;
+	uint32_t id;
+	char name[BPF_OBJ_NAME_LEN];
 };
+
+static void note_left(struct left *left, const struct xdp_program *program)
+{
+	if (left->found || !is_ours(program))
+		return;
+	left->found = true;
+	left->id = xdp_program__id(program);
+	snprintf(left->name, sizeof(left->name), "%s", xdp_program__name(program));
+}
 
 static struct left look(unsigned int ifindex)
 {
 	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+	struct xdp_program *p = NULL;
 	struct left left = { 0 };
 
 	if (libxdp_get_error(mp))
 		return left;
 	left.generic = xdp_multiprog__attach_mode(mp) == XDP_MODE_SKB;
-	if (xdp_multiprog__is_legacy(mp)) {
-		left.found = is_ours(xdp_multiprog__main_prog(mp));
-		left.alone_id = left.found ? xdp_program__id(xdp_multiprog__main_prog(mp)) : 0;
-	} else {
-		for (struct xdp_program *p = xdp_multiprog__next_prog(NULL, mp); p && !left.found;
-		     p = xdp_multiprog__next_prog(p, mp))
-			left.found = is_ours(p);
-	}
+	left.alone = xdp_multiprog__is_legacy(mp);
+	if (left.alone)
+		note_left(&left, xdp_multiprog__main_prog(mp));
+	else
+		while ((p = xdp_multiprog__next_prog(p, mp)))
+			note_left(&left, p);
 	xdp_multiprog__close(mp);
 	return left;
+}
+
+bool mg_xdp_each_map(unsigned int ifindex, const char *program,
+		     void (*fn)(void *ctx, int fd, const char *name), void *ctx)
+{
+	struct left left = look(ifindex);
+	__u32 ids[MAPS_MAX], n;
+
+	if (!left.found || strcmp(left.name, program) != 0)
+		return false;
+	n = maps_of(left.id, ids);
+	for (__u32 i = 0; i < n; i++) {
+		int fd = bpf_map_get_fd_by_id(ids[i]);
+		struct bpf_map_info info = { 0 };
+		__u32 size = sizeof(info);
+
+		if (fd >= 0 && !bpf_obj_get_info_by_fd(fd, &info, &size))
+			fn(ctx, fd, info.name);
+		if (fd >= 0)
+			close(fd);
+	}
+	return n > 0;
 }
 
 static bool suits(const struct left *left, enum mg_xdp_want want, const struct mg_xdp_door *door)
@@ -258,7 +298,7 @@ static int take_place(struct mg_xdp *x, const struct mg_config_interface *ifc, u
 
 	if (!left.found || !suits(&left, ifc->xdp, door))
 		return -ENOENT;
-	return attach_in(x, door, ifc->role, ifindex, left.generic, left.alone_id);
+	return attach_in(x, door, ifc->role, ifindex, left.generic, left.alone ? left.id : 0);
 }
 
 static int attach_anew(struct mg_xdp *x, const struct mg_config_interface *ifc,

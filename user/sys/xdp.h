@@ -58,6 +58,10 @@ void mg_xdp_remove_stale(const char *interface, unsigned int ifindex);
 /* The same, if it uses the map of this id. */
 void mg_xdp_remove_user(const char *interface, unsigned int ifindex, uint32_t map_id);
 
+/* The maps of the program of ours of this name on the interface; false if there is none. */
+bool mg_xdp_each_map(unsigned int ifindex, const char *program,
+		     void (*fn)(void *ctx, int fd, const char *name), void *ctx);
+
 /* The maps of obj that are in `from` too, by name, become those. 0 or -errno. */
 int mg_xdp_share_maps(struct bpf_object *obj, const struct bpf_object *from);
 

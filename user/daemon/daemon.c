@@ -266,7 +266,7 @@ static void announce_look(struct mg_timer *t)
 
 static int start_announcing(struct mg_daemon *d)
 {
-	int err = mg_announce_open(&d->announce, d->config);
+	int err = mg_announce_open(&d->announce, d->config, &d->loop);
 
 	d->announce_timer.fire = announce_look;
 	if (!err)

@@ -57,12 +57,26 @@ static int find_port(struct mg_ep *ep)
 	return err;
 }
 
+static struct mg_pm_endpoint wanted(const struct mg_announce *a, size_t i)
+{
+	struct mg_pm_endpoint one = { .id = (uint8_t)(MG_ANNOUNCE_ID + i),
+				      .ep = a->signal[i].ep,
+				      .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
+
+	if (a->signal[i].alone)
+		one.ep.port = 0;
+	return one;
+}
+
 static bool is_wanted(const struct mg_announce *a, const struct mg_pm_endpoint *one)
 {
 	size_t i = (size_t)(one->id - MG_ANNOUNCE_ID);
+	struct mg_pm_endpoint want;
 
-	return i < a->n_signal && mg_ep_equal(&one->ep, &a->signal[i]) &&
-	       (one->flags & MPTCP_PM_ADDR_FLAG_SIGNAL);
+	if (i >= a->n_signal)
+		return false;
+	want = wanted(a, i);
+	return mg_ep_equal(&one->ep, &want.ep) && (one->flags & MPTCP_PM_ADDR_FLAG_SIGNAL);
 }
 
 /* What was left and is to be announced again stays: subflows may well be on it. */
@@ -76,7 +90,7 @@ static void remove_left(struct mg_announce *a, struct mg_genl *g)
 		if (have.at[i].id < MG_ANNOUNCE_ID)
 			continue;
 		if (a && is_wanted(a, &have.at[i]))
-			a->there[have.at[i].id - MG_ANNOUNCE_ID] = true;
+			a->signal[have.at[i].id - MG_ANNOUNCE_ID].there = true;
 		else
 			mg_pm_endpoint_del(g, have.at[i].id);
 	}
@@ -107,22 +121,80 @@ static int add(struct mg_genl *g, const struct mg_pm_endpoint *one)
 	return err;
 }
 
+/* Who does not join has nothing to do here. */
+static void turn_away(struct mg_io *io, uint32_t events)
+{
+	struct mg_ep peer;
+	bool mptcp;
+	int fd;
+
+	(void)events;
+	fd = mg_sock_accept(io->fd, &peer, &mptcp);
+	if (fd >= 0)
+		mg_sock_abort(fd);
+}
+
+static int listen_for_joins(struct mg_announce *a, struct mg_signal *s)
+{
+	bool mptcp;
+	int err;
+
+	if (!s->alone || s->io.fd >= 0)
+		return 0;
+	s->io = (struct mg_io){ .fd = mg_sock_listen(&s->ep, 0, &mptcp), .ready = turn_away };
+	if (s->io.fd < 0)
+		return s->io.fd;
+	err = mg_loop_add(a->loop, &s->io, EPOLLIN);
+	if (err) {
+		close(s->io.fd);
+		s->io.fd = -1;
+	}
+	return err;
+}
+
 static void announce_signal(struct mg_announce *a, struct mg_genl *g, size_t i, bool again)
 {
-	const struct mg_pm_endpoint one = { .id = (uint8_t)(MG_ANNOUNCE_ID + i),
-					    .ep = a->signal[i],
-					    .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
-	int err = add(g, &one);
+	const struct mg_pm_endpoint one = wanted(a, i);
+	struct mg_signal *s = &a->signal[i];
+	int err = listen_for_joins(a, s);
 	char text[MG_EP_STRLEN];
 
-	mg_ep_format(text, &one.ep);
-	a->there[i] = !err;
-	if (!err)
-		mg_info("mptcp: announcing %s, where further subflows join", text);
-	else if (!again)
+	mg_ep_format(text, &s->ep);
+	if (!err && !s->there) {
+		err = add(g, &one);
+		s->there = !err;
+		if (!err)
+			mg_info("mptcp: announcing %s, where further subflows join", text);
+	}
+	if (err && !again)
 		mg_error("converter.signal: %s cannot be announced: %s; trying on (ip mptcp "
 			 "endpoint shows what is: the kernel has room for eight)",
 			 text, strerror(-err));
+}
+
+static bool is_done(const struct mg_signal *s)
+{
+	return s->there && (!s->alone || s->io.fd >= 0);
+}
+
+/*
+ * The kernel announces those with a port first, the latest one before the others: IPv4 is to come
+ * before IPv6, as a client that has both can use it on any connection, and an IPv6 address with a
+ * port that finds no room is waited for in vain by all behind it.
+ */
+static bool announce_all(struct mg_announce *a, struct mg_genl *g, bool again)
+{
+	bool missing = false;
+
+	for (int v4 = 0; v4 < 2; v4++) {
+		for (size_t i = a->n_signal; i-- > 0;) {
+			if (mg_ip_is_v4(&a->signal[i].ep.ip) != v4)
+				continue;
+			announce_signal(a, g, i, again);
+			missing |= !is_done(&a->signal[i]);
+		}
+	}
+	return missing;
 }
 
 static bool announce_signals(struct mg_announce *a, bool again)
@@ -132,33 +204,57 @@ static bool announce_signals(struct mg_announce *a, bool again)
 	int err;
 
 	for (size_t i = 0; i < a->n_signal; i++)
-		missing |= !a->there[i];
+		missing |= !is_done(&a->signal[i]);
 	if (!missing && again)
 		return false;
 	err = mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL);
 	if (err) {
-		if (a->n_signal && !again)
+		if (missing && !again)
 			mg_error("converter.signal: nothing can be announced: %s", strerror(-err));
 		return missing;
 	}
 	if (!again)
 		remove_left(a, &g);
-	missing = false;
-	for (size_t i = 0; i < a->n_signal; i++) {
-		if (!a->there[i])
-			announce_signal(a, &g, i, again);
-		missing |= !a->there[i];
-	}
+	missing = announce_all(a, &g, again);
 	mg_genl_close(&g);
 	return missing;
 }
 
-int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg)
+static bool listens_on(const struct mg_config_converter *c, in_port_t port)
+{
+	for (size_t i = 0; i < c->n_listen; i++) {
+		if (c->listen[i].port == port && !mg_ip_is_v4(&c->listen[i].ip))
+			return true;
+	}
+	return false;
+}
+
+static void read_signals(struct mg_announce *a, const struct mg_config_converter *c)
+{
+	bool has_room = mg_sysctl_read("net/mptcp/add_addr_v6_port_drop_ts", 0) == 1;
+	char text[MG_EP_STRLEN];
+
+	for (size_t i = 0; i < c->n_signal && i < MG_ANNOUNCE_MAX; i++) {
+		const struct mg_ep *ep = &c->signal[i];
+		bool tight = !has_room && !mg_ip_is_v4(&ep->ip);
+
+		a->signal[a->n_signal++] = (struct mg_signal){
+			.ep = *ep, .alone = tight && listens_on(c, ep->port), .io.fd = -1
+		};
+		if (tight && !listens_on(c, ep->port))
+			mg_warn("converter.signal: %s: with TCP timestamps this kernel tells no "
+				"port of an IPv6 address, so that few clients will hear of it; "
+				"the port of an IPv6 address in converter.listen needs not be told",
+				mg_ep_format(text, ep));
+	}
+}
+
+int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg, struct mg_loop *loop)
 {
 	const struct mg_config_converter *c = &cfg->converter;
 	pid_t owner;
 
-	*a = (struct mg_announce){ .claim = -1, .deny = c->deny_initial_joins };
+	*a = (struct mg_announce){ .claim = -1, .loop = loop, .deny = c->deny_initial_joins };
 	pthread_mutex_init(&a->lock, NULL);
 	a->names = calloc(cfg->n_interfaces + 1, sizeof(*a->names));
 	if (!a->names)
@@ -167,8 +263,7 @@ int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg)
 		if (cfg->interfaces[i].role == MG_ROLE_ACCESS)
 			memcpy(a->names[a->n_names++], cfg->interfaces[i].name, IFNAMSIZ);
 	}
-	for (size_t i = 0; i < c->n_signal && i < MG_ANNOUNCE_MAX; i++)
-		a->signal[a->n_signal++] = c->signal[i];
+	read_signals(a, c);
 	a->claim = mg_claim_announce(&owner);
 	if (a->claim < 0 && a->n_signal) {
 		mg_error("converter.signal: addresses are announced in this network namespace by "
@@ -196,7 +291,7 @@ bool mg_announce_look(struct mg_announce *a)
 static bool has_signal(const struct mg_announce *a, bool v4)
 {
 	for (size_t i = 0; i < a->n_signal; i++) {
-		if (a->there[i] && mg_ip_is_v4(&a->signal[i].ip) == v4)
+		if (a->signal[i].there && mg_ip_is_v4(&a->signal[i].ep.ip) == v4)
 			return true;
 	}
 	return false;
@@ -280,6 +375,12 @@ void mg_announce_close(struct mg_announce *a)
 	    !mg_genl_open(&g, MPTCP_PM_NAME, MPTCP_PM_VER, NULL)) {
 		remove_left(NULL, &g);
 		mg_genl_close(&g);
+	}
+	for (size_t i = 0; i < a->n_signal; i++) {
+		if (a->signal[i].io.fd < 0)
+			continue;
+		mg_loop_remove(a->loop, &a->signal[i].io);
+		close(a->signal[i].io.fd);
 	}
 	if (a->claim >= 0 && (a->on || a->deny))
 		mg_sysctl_write(MG_SYSCTL_JOIN_ANYWHERE, 1);

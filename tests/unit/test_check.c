@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The health checker against servers on loopback that answer, are slow, silent, gone, or mad. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "gateway/check.h"
+#include "wire/convert.h"
+
+#define INTERVAL_MS 100
+#define RISE	    2
+#define FALL	    3
+#define CONNS_MAX   256
+
+enum mode { ANSWER, IN_PIECES, TELL_ERROR, TELL_BUSY, GARBAGE, RESET, END, SILENT };
+
+struct conn {
+	struct mg_io io;
+	struct mg_timer timer;
+	bool asked;
+};
+
+static struct mg_loop loop;
+static struct mg_check *check;
+static struct {
+	struct mg_io io;
+	struct mg_ep ep;
+	enum mode mode;
+	uint32_t delay_ms;
+	struct conn conns[CONNS_MAX];
+	size_t n, open;
+} server;
+static unsigned int changes;
+static uint64_t changed_ms; /* the last time */
+static struct mg_timer stop_timer, tick_timer;
+static uint64_t stalled_ms; /* so late the machine let us run, at worst */
+
+static void hang_up(struct conn *c, bool reset)
+{
+	const struct linger at_once = { .l_onoff = 1 };
+
+	if (c->io.fd < 0)
+		return;
+	if (reset)
+		setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+	close(c->io.fd);
+	c->io.fd = -1;
+	server.open--;
+}
+
+static int message(struct mg_convert_buf *b)
+{
+	static const uint8_t kinds[] = { 30 };
+
+	mg_convert_begin(b);
+	if (server.mode == TELL_ERROR)
+		mg_convert_put_error(b, MG_CE_MISSING_COOKIE, (struct mg_span){ kinds, 1 });
+	else if (server.mode == TELL_BUSY)
+		mg_convert_put_error(b, MG_CE_RESOURCE_EXCEEDED, (struct mg_span){ kinds, 1 });
+	else
+		mg_convert_put_supported(b, kinds, sizeof(kinds));
+	return mg_convert_end(b);
+}
+
+static void say(struct conn *c)
+{
+	struct mg_convert_buf b;
+	int len = message(&b);
+
+	assert_true(len > 0);
+	if (server.mode == GARBAGE) {
+		assert_int_equal(send(c->io.fd, "HTTP/1.1 400 Bad Request\r\n", 26, MSG_NOSIGNAL),
+				 26);
+	} else if (server.mode == RESET || server.mode == END) {
+		hang_up(c, server.mode == RESET);
+	} else if (server.mode == IN_PIECES) {
+		for (int i = 0; i < len; i++) {
+			assert_int_equal(send(c->io.fd, b.data + i, 1, MSG_NOSIGNAL), 1);
+			usleep(500);
+		}
+	} else if (server.mode != SILENT) {
+		assert_int_equal(send(c->io.fd, b.data, (size_t)len, MSG_NOSIGNAL), len);
+	}
+}
+
+static void late(struct mg_timer *t)
+{
+	struct conn *c = mg_container_of(t, struct conn, timer);
+
+	if (c->io.fd >= 0)
+		say(c);
+}
+
+static void conn_ready(struct mg_io *io, uint32_t events)
+{
+	struct conn *c = mg_container_of(io, struct conn, io);
+	uint8_t in[64];
+	ssize_t n;
+
+	(void)events;
+	while (io->fd >= 0 && (n = recv(io->fd, in, sizeof(in), MSG_DONTWAIT)) != -1) {
+		struct mg_convert_msg msg;
+		enum mg_convert_error error;
+
+		if (n == 0) {
+			hang_up(c, false);
+			return;
+		}
+		assert_int_equal(mg_convert_parse(&msg, &error, MG_FROM_CLIENT, in, (size_t)n), n);
+		assert_true(msg.info);
+		c->asked = true;
+		if (server.delay_ms)
+			mg_timer_arm(&loop.timers, &c->timer, mg_clock_ms() + server.delay_ms);
+		else
+			say(c);
+	}
+	if (io->fd >= 0 && errno != EAGAIN)
+		hang_up(c, false);
+}
+
+static void accept_ready(struct mg_io *io, uint32_t events)
+{
+	int fd = accept(io->fd, NULL, NULL);
+	struct conn *c = &server.conns[server.n];
+
+	(void)events;
+	assert_true(fd >= 0 && server.n < CONNS_MAX);
+	server.n++;
+	server.open++;
+	*c = (struct conn){ .io = { .fd = fd, .ready = conn_ready }, .timer.fire = late };
+	assert_int_equal(mg_loop_add(&loop, &c->io, EPOLLIN | EPOLLRDHUP), 0);
+}
+
+static void start_server(const char *address)
+{
+	struct sockaddr_storage ss;
+	socklen_t len;
+	int on = 1;
+
+	assert_int_equal(mg_ep_parse(&server.ep, address), 0);
+	if (server.ep.port == htons(1))
+		server.ep.port = 0;
+	len = mg_ep_to_sockaddr(&server.ep, &ss);
+	server.io =
+		(struct mg_io){ .fd = socket(ss.ss_family, SOCK_STREAM, 0), .ready = accept_ready };
+	assert_true(server.io.fd >= 0);
+	setsockopt(server.io.fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	assert_int_equal(bind(server.io.fd, (struct sockaddr *)&ss, len), 0);
+	assert_int_equal(listen(server.io.fd, 100), 0);
+	len = sizeof(ss);
+	assert_int_equal(getsockname(server.io.fd, (struct sockaddr *)&ss, &len), 0);
+	assert_int_equal(mg_ep_from_sockaddr(&server.ep, (struct sockaddr *)&ss), 0);
+	assert_int_equal(mg_loop_add(&loop, &server.io, EPOLLIN), 0);
+}
+
+static void stop_server(void)
+{
+	if (server.io.fd >= 0)
+		close(server.io.fd);
+	server.io.fd = -1;
+}
+
+static void changed(void *ctx)
+{
+	(void)ctx;
+	changes++;
+	changed_ms = mg_clock_ms();
+}
+
+static void stop_now(struct mg_timer *t)
+{
+	(void)t;
+	loop.stop = true;
+}
+
+#define TICK_MS 5
+
+static void tick(struct mg_timer *t)
+{
+	uint64_t late_ms = mg_clock_ms() - t->deadline_ms;
+
+	if (late_ms > stalled_ms)
+		stalled_ms = late_ms;
+	mg_timer_arm(&loop.timers, t, mg_clock_ms() + TICK_MS);
+}
+
+static void run(uint64_t ms)
+{
+	loop.stop = false;
+	mg_timer_arm(&loop.timers, &tick_timer, mg_clock_ms() + TICK_MS);
+	mg_timer_arm(&loop.timers, &stop_timer, mg_clock_ms() + ms);
+	mg_loop_run(&loop);
+}
+
+static void begin(enum mg_check_by by, enum mg_check_presumed presumed)
+{
+	const struct mg_check_options options = {
+		.to = server.ep,
+		.how = { .by = by, .interval_ms = INTERVAL_MS, .rise = RISE, .fall = FALL },
+		.presumed = presumed,
+		.changed = changed,
+	};
+
+	loop.now_ms = mg_clock_ms();
+	assert_int_equal(mg_check_open(&check, &loop, &options), 0);
+}
+
+static struct mg_check_state look(void)
+{
+	struct mg_check_state s;
+
+	mg_check_state(check, &s);
+	return s;
+}
+
+static int start(void **state)
+{
+	(void)state;
+	memset(&server, 0, sizeof(server));
+	server.io.fd = -1;
+	changes = 0;
+	check = NULL;
+	assert_int_equal(mg_loop_init(&loop, NULL, NULL), 0);
+	stop_timer = (struct mg_timer){ .fire = stop_now };
+	tick_timer = (struct mg_timer){ .fire = tick };
+	start_server("127.0.0.1:1");
+	return 0;
+}
+
+static int stop(void **state)
+{
+	(void)state;
+	mg_check_close(check);
+	for (size_t i = 0; i < server.n; i++)
+		hang_up(&server.conns[i], false);
+	stop_server();
+	mg_loop_free(&loop);
+	return 0;
+}
+
+static void test_up_with_the_first_answer(void **state)
+{
+	(void)state;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	assert_false(look().up);
+	run(INTERVAL_MS / 2);
+	assert_true(look().up);
+	assert_int_equal(changes, 1);
+	run(10 * INTERVAL_MS);
+	assert_true(look().up);
+	assert_int_equal(changes, 1);
+	assert_true(look().answered >= 8);
+	assert_int_equal(look().failed, 0);
+}
+
+static void test_down_takes_rise(void **state)
+{
+	(void)state;
+	begin(MG_CHECK_CONVERT, MG_CHECK_DOWN);
+	run(INTERVAL_MS / 2);
+	assert_int_equal(look().answered, 1);
+	assert_false(look().up);
+	run(INTERVAL_MS);
+	assert_true(look().up);
+	assert_int_equal(changes, 1);
+}
+
+/* Every phase of the interval: the worst one is to be within the bound. */
+static void dies(enum mode mode, bool refuses)
+{
+	uint64_t died_ms, took_ms;
+
+	for (uint64_t phase = 0; phase < INTERVAL_MS; phase += 33) {
+		server.mode = ANSWER;
+		if (server.io.fd < 0)
+			start_server("127.0.0.1:1");
+		changes = 0;
+		begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+		run(3 * INTERVAL_MS + phase);
+		assert_true(look().up);
+		assert_int_equal(changes, 1);
+		stalled_ms = 0;
+		server.mode = mode;
+		if (refuses)
+			stop_server();
+		died_ms = mg_clock_ms();
+		run(FALL * INTERVAL_MS + 200);
+		assert_int_equal(changes, 2);
+		assert_false(look().up);
+		took_ms = changed_ms - died_ms;
+		if (took_ms > FALL * INTERVAL_MS + 100 + stalled_ms)
+			fail_msg("it took %llu ms", (unsigned long long)took_ms);
+		/* No single failure does it. */
+		assert_true(took_ms + stalled_ms + 50 > (FALL - 1) * INTERVAL_MS);
+		mg_check_close(check);
+		check = NULL;
+		run(20);
+		assert_int_equal(server.open, 0);
+	}
+}
+
+static void test_silent(void **state)
+{
+	(void)state;
+	dies(SILENT, false);
+}
+
+static void test_refuses(void **state)
+{
+	(void)state;
+	dies(ANSWER, true);
+}
+
+static void test_garbage(void **state)
+{
+	(void)state;
+	dies(GARBAGE, false);
+}
+
+static void test_resets(void **state)
+{
+	(void)state;
+	dies(RESET, false);
+}
+
+static void test_ends(void **state)
+{
+	(void)state;
+	dies(END, false);
+}
+
+/* Later than an interval, but before the last of `fall` has had its chance. */
+static void test_slow_is_alive(void **state)
+{
+	(void)state;
+	server.delay_ms = 2 * INTERVAL_MS;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(20 * INTERVAL_MS);
+	assert_true(look().up);
+	assert_int_equal(changes, 1);
+	assert_int_equal(look().failed, 0);
+	assert_true(look().answer_ms >= 2 * INTERVAL_MS);
+}
+
+static void test_slower_than_that(void **state)
+{
+	(void)state;
+	server.delay_ms = FALL * INTERVAL_MS + 50;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UP);
+	run(12 * INTERVAL_MS);
+	assert_false(look().up);
+	assert_int_equal(changes, 1);
+}
+
+/* One good answer in `fall` is enough. */
+static void test_one_of_three(void **state)
+{
+	(void)state;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(INTERVAL_MS / 2);
+	for (int i = 0; i < 5; i++) {
+		server.mode = RESET;
+		run(2 * INTERVAL_MS);
+		server.mode = ANSWER;
+		run(INTERVAL_MS);
+	}
+	assert_true(look().up);
+	assert_int_equal(changes, 1);
+	assert_true(look().failed >= 8);
+}
+
+static void test_comes_back(void **state)
+{
+	(void)state;
+	server.mode = RESET;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UP);
+	run(4 * INTERVAL_MS);
+	assert_false(look().up);
+	assert_string_equal(look().last_fault, "Connection reset by peer");
+	server.mode = ANSWER;
+	run(INTERVAL_MS);
+	assert_false(look().up);
+	run(INTERVAL_MS);
+	assert_true(look().up);
+	assert_int_equal(changes, 2);
+	assert_string_equal(look().last_fault, "");
+}
+
+static void test_errors_are_answers(void **state)
+{
+	(void)state;
+	server.mode = TELL_ERROR;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(5 * INTERVAL_MS);
+	assert_true(look().up);
+	assert_false(look().refuses);
+	assert_int_equal(look().failed, 0);
+}
+
+/* While it drains it says so: up, and takes no new sessions. */
+static void test_busy(void **state)
+{
+	(void)state;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(INTERVAL_MS / 2);
+	server.mode = TELL_BUSY;
+	run(INTERVAL_MS);
+	assert_true(look().up);
+	assert_true(look().refuses);
+	assert_int_equal(changes, 2);
+	server.mode = ANSWER;
+	run(INTERVAL_MS);
+	assert_false(look().refuses);
+	assert_int_equal(changes, 3);
+}
+
+static void test_in_pieces(void **state)
+{
+	(void)state;
+	server.mode = IN_PIECES;
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(5 * INTERVAL_MS);
+	assert_true(look().up);
+	assert_int_equal(look().failed, 0);
+}
+
+static void test_by_tcp(void **state)
+{
+	(void)state;
+	server.mode = SILENT;
+	begin(MG_CHECK_TCP, MG_CHECK_UNKNOWN);
+	run(3 * INTERVAL_MS);
+	assert_true(look().up);
+	for (size_t i = 0; i < server.n; i++)
+		assert_false(server.conns[i].asked);
+	stop_server();
+	run(FALL * INTERVAL_MS + 100);
+	assert_false(look().up);
+	assert_string_equal(look().last_fault, "Connection refused");
+}
+
+static void test_ipv6(void **state)
+{
+	(void)state;
+	stop_server();
+	start_server("[::1]:1");
+	begin(MG_CHECK_CONVERT, MG_CHECK_UNKNOWN);
+	run(INTERVAL_MS / 2);
+	assert_true(look().up);
+}
+
+/* Where no packet can go at all: failed, not forgotten. */
+static void test_no_way(void **state)
+{
+	(void)state;
+	assert_int_equal(mg_ep_parse(&server.ep, "255.255.255.255:1"), 0);
+	begin(MG_CHECK_CONVERT, MG_CHECK_UP);
+	run(4 * INTERVAL_MS);
+	assert_false(look().up);
+	assert_true(look().failed >= FALL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_up_with_the_first_answer),
+		TEST(test_down_takes_rise),
+		TEST(test_silent),
+		TEST(test_refuses),
+		TEST(test_garbage),
+		TEST(test_resets),
+		TEST(test_ends),
+		TEST(test_slow_is_alive),
+		TEST(test_slower_than_that),
+		TEST(test_one_of_three),
+		TEST(test_comes_back),
+		TEST(test_errors_are_answers),
+		TEST(test_busy),
+		TEST(test_in_pieces),
+		TEST(test_by_tcp),
+		TEST(test_ipv6),
+		TEST(test_no_way),
+	};
+
+	return cmocka_run_group_tests_name("check", tests, NULL, NULL);
+}

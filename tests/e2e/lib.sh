@@ -372,12 +372,28 @@ capture_start() {
 	wait_until 10 grep -q "listening on" "$T/cap-$1.log" || bail "tcpdump starts"
 }
 
+# capture_settle NAME: until all that its filter let in so far is in the file. tcpdump tells both
+# numbers on USR1.
+capture_settle() {
+	! alive "cap-$1" || wait_until 5 capture_settled "$1"
+}
+
+capture_settled() { # NAME, for wait_until
+	local log=$T/cap-$1.log
+	: >"$log"
+	kill -USR1 "${PID[cap-$1]}" && wait_until 5 grep -q "dropped by" "$log" &&
+		[[ $(<"$log") =~ ([0-9]+)\ packets?\ capt.*\ ([0-9]+)\ packets?\ rec.*\ ([0-9]+)\ packets?\ dro ]] &&
+		[ $((BASH_REMATCH[1] + BASH_REMATCH[3])) -ge "${BASH_REMATCH[2]}" ]
+}
+
 # capture_show NAME FILTER: what was captured so far, as tcpdump prints it.
 capture_show() {
+	capture_settle "$1"
 	tcpdump -Z root -n -vv -r "$T/$1.pcap" "${@:2}" 2>/dev/null
 }
 
 capture_count() { # NAME FILTER
+	capture_settle "$1"
 	tcpdump -Z root -n -r "$T/$1.pcap" "${@:2}" 2>/dev/null | wc -l
 }
 

@@ -48,7 +48,7 @@ first() { # NAME FROM HOST PORT
 	passes "$1" "$2" "$3" "$4"
 	wait_until 3 ended ue "$4" && wait_until 3 ended sv "$4"
 	ok "$1: each packet of the phone's session is the same on both sides" \
-		python3 "$TOOLS/pcapsame.py" --hops 1 --within "$T/ue.pcap" "$T/sv.pcap" "tcp port $4"
+		wait_until 3 python3 "$TOOLS/pcapsame.py" --hops 1 --within "$T/ue.pcap" "$T/sv.pcap" "tcp port $4"
 	is "$1: the phone sent one SYN, and saw one SYN+ACK" \
 		"$(capture_count ue "($syn or $syn6) and port $4") $(capture_count ue "($synack or $synack6) and port $4")" "1 1"
 	is "$1: the server saw the probe's SYN and the phone's" "$(mptcp_syns sv "port $4")" 2

@@ -17,17 +17,20 @@ capture_start px1 px px1 tcp
 
 # When the last SYN+ACK was seen, in microseconds of the one clock there is
 answered_at() { # CAPTURE
+	capture_settle "$1"
 	tcpdump -Z root -tt -n -r "$T/$1.pcap" "tcp[13] & 18 == 18 or (ip6[6] == 6 and ip6[53] & 18 == 18)" \
 		2>/dev/null | grep -v 'mptcp.*join' | tail -n 1 | awk '{ sub(/\./, "", $1); print $1 }'
 }
 
 # The same of the first packet of the last connection
 first_at() { # CAPTURE FILTER
+	capture_settle "$1"
 	tcpdump -Z root -tt -n -r "$T/$1.pcap" "$2" 2>/dev/null |
 		awk -v since="$(syn_at)" '{ sub(/\./, "", $1); if ($1 > since) { print $1; exit } }'
 }
 
 syn_at() {
+	capture_settle px0
 	tcpdump -Z root -tt -n -r "$T/px0.pcap" "src port 44444 and tcp[13] & 18 == 2" 2>/dev/null |
 		awk '{ sub(/\./, "", $1); print $1; exit }'
 }

@@ -88,13 +88,14 @@ to "no answer, IPv6" 65 07 "[fd00:5::1]:80"
 sed -i 's/connect_timeout_ms: 800/connect_timeout_ms: 15000/' "$T/mpgate.yaml"
 kill -HUP "${PID[mpgated]}"
 wait_until 5 grep -q "in force" "$T/mpgated.log"
-conv_bg one --converter "$V4" --server 10.5.0.1:80
-conv_bg two --converter "$V4" --server 10.5.0.1:80
-wait_until 5 ctl_is sessions 'sum(s["state"] == "connect" for s in d)' 2
+# A client that only ends may still want its answer.
+conv_bg one --converter "$V4" --server 10.5.0.1:80 --no-answer wait reset
+conv_bg two --converter "$V4" --server 10.5.0.1:80 --no-answer wait reset
+ok "two are pending" wait_until 10 ctl_is sessions 'sum(s["state"] == "connect" for s in d)' 2
 to "too many pending" 64 07 "$SV4:8000"
-stop one
-stop two
-ok "both are gone" wait_until 5 n_sessions_is 0
+go one
+go two
+ok "both are gone" wait_until 10 n_sessions_is 0
 
 for code in "${!count[@]}"; do
 	is "counted as ${label[$code]}" \

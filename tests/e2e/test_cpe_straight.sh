@@ -119,8 +119,9 @@ is "plain TCP needs nothing announced" \
 stop own TERM
 
 # ---- a link is cut ------------------------------------------------------------------------------
-topo_shape 0 40
-topo_shape 1 40
+# Slow enough for whoever looks when the machine is busy
+topo_shape 0 16
+topo_shape 1 16
 bytes_moved() {
 	cpe_get sessions 'sum(s["bytes_up"] + s["bytes_down"] for s in d)'
 }

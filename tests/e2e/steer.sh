@@ -37,6 +37,13 @@ steer_net_up() {
 	[ "$(id -u)" = 0 ] || skip_all "needs root"
 	sweep_dead
 	topo_steer_up >"$T/topology.log" 2>&1 || bail "the network comes up"
+	xdp_pass ue ue0 ue1
+	xdp_pass r3 r1
+	xdp_pass sw gw1c0 gw1c1 gw2c0 gw2c1 px1p0 px2p0
+}
+
+xdp_pass() { # SPACE IF…: so that what XDP at the other end sends back is taken
+	nsx "$1" python3 "$TOOLS/xdppass.py" "${@:2}" >>"$T/topology.log" 2>&1 || bail "XDP on the links"
 }
 
 # ---- the store ----------------------------------------------------------------------------------

@@ -106,12 +106,17 @@ static enum mg_step judge(struct mg_session *s, struct mg_convert_buf *answer,
 			  const struct mg_convert_msg *msg, struct mg_span received)
 {
 	const struct mg_policy *p = s->worker->policy;
+	uint8_t delay_s = (uint8_t)p->config->converter.retry_after_s;
 
 	/* It does not speak our version, and asks for nothing. */
 	if (msg->error_present) {
 		s->reason = MG_CLOSE_CLIENT_GONE;
 		return MG_STEP_CLOSE;
 	}
+	/* Who only asks whether we are there, as gateways do, has to hear that sessions are not to
+	 * come here any more. */
+	if (p->draining && !msg->connect)
+		return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
 	if (p->config->converter.cookie == MG_COOKIE_REQUIRED) {
 		if (!msg->cookie_present) {
 			uint8_t cookie[MG_COOKIE_BYTES];

@@ -12,4 +12,4 @@ mkdir -p "$dir"
 [ -e "$dir/redis-server" ] ||
 	ln -s "$(command -v redis-server || command -v redis-check-rdb)" "$dir/redis-server"
 exec "$dir/redis-server" --save '' --appendonly no --dir "$dir" --port 0 \
-	--unixsocket "$dir/redis.sock" --daemonize no --loglevel warning "$@"
+	--unixsocket "$dir/redis.sock" --daemonize no --loglevel warning --logfile "$dir/redis.log" "$@"

@@ -43,19 +43,24 @@ int mg_store_open(struct mg_store **out, struct mg_loop *loop, const char *url,
 void mg_store_close(struct mg_store *s);
 
 /* This host becomes a member: told every heartbeat_ms, gone after three without. Before the first
- * token. */
+ * token. self NULL: it does not, and looks for others at this pace (1000 without). -EINVAL: not a
+ * name (wire/news.h), no heartbeat, or it is a member already. */
 int mg_store_join(struct mg_store *s, const char *self, uint32_t heartbeat_ms);
-/* One of our sessions came or went. Batched: many cost little. */
+/* One of our sessions came or went. Batched: many cost little. The listener hears of our own tokens
+ * at once and from here, as of those of others, whether the store is there or not. */
 void mg_store_own(struct mg_store *s, uint32_t token, bool owned);
 /* All of them, after events were lost. */
 void mg_store_own_all(struct mg_store *s, const uint32_t *tokens, size_t n);
-/* For all gateways, this one included, which hears of it through its listener. */
+/* For all gateways, this one included, which hears of it through its listener, at once; the store
+ * when it is there. 0; -EINVAL: not a name; -ENOSPC: too many of them. */
 int mg_store_drain(struct mg_store *s, const char *proxy, bool on);
 
 struct mg_store_status {
 	const char *kind; /* "memory", "redis" */
 	bool reachable;
 	uint64_t published, received, reconnects, resyncs;
+	uint64_t connects; /* the first one, too */
+	uint64_t ignored;  /* what came from the store and made no sense */
 };
 void mg_store_status(const struct mg_store *s, struct mg_store_status *out);
 

@@ -22,9 +22,9 @@ result() {
 
 # Rows of the table of keys, without the lists, which the code has no such record of.
 # shellcheck disable=SC2016 # backquotes of Markdown
-sed -n 's/^| `\([a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
+sed -n 's/^| `\([][a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
 	awk -F ' [|] ' '$4 == "yes" || $4 == "no" {
-		if ($2 ~ /^list/ || $2 ~ /ADDRESS/) next
+		if ($2 ~ /^list/ || $2 ~ /ADDRESS/ || $3 == "mandatory" || $1 ~ /^selection/) next
 		gsub(/`/, "", $2); gsub(/`/, "", $3)
 		if ($3 == "none" || $3 == "name of the host") $3 = ""
 		print $1 "|" $2 "|" $3 "|" $4
@@ -33,11 +33,32 @@ sed -n 's/^| `\([a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
 [ -s "$work/keys" ] && diff -u "$work/documented" "$work/keys" >"$work/diff"
 result $? "configuration.md has every key, value and default"
 
+# Every key that there is has a row, lists too: what a finding about an unknown one names.
+known() { # PREFIX YAML
+	echo "$2" | "$tool" - 2>&1 | sed -n 's/.*: unknown key, expected one of //p' | tr ',' '\n' |
+		sed "s/^ */$1/"
+}
+{
+	known "" "x: 1"
+	for section in converter intercept cpe gateway destinations; do
+		known "$section." "$section: { x: 1 }"
+	done
+	for list in proxies groups virtual selection; do
+		known "${list}[]." "$list: [ { x: 1 } ]"
+	done
+	known "groups[].check." "groups: [ { check: { x: 1 } } ]"
+} | grep -vxE 'converter|intercept|cpe|gateway|destinations|groups\[\]\.check' | sort >"$work/all"
+# shellcheck disable=SC2016 # backquotes of Markdown
+sed -n 's/^| `\([][a-z_.]*\)` | .*/\1/p' docs/configuration.md |
+	grep -vxE 'name|role|xdp|off|transparent|take-over|hybrid' | sort >"$work/rows"
+[ -s "$work/all" ] && diff -u "$work/rows" "$work/all" >"$work/diff"
+result $? "configuration.md has a row for each"
+
 # The man page has each key, with its range, and says of the right ones that they are live.
 while IFS='|' read -r key values default live; do
 	name=${key##*.}
 	section=${key%"$name"}
-	section=${section%.}
+	section=$(echo "${section%.}" | tr -d '[]')
 	sed -n "/^\.Ss ${section:-Top level}\$/,/^\.S[sh] /p" docs/man/mpgate.yaml.5 |
 		sed -n "/^\.It Cm $name : /,/^\.It Cm\|^\.Ss\|^\.El/p" >"$work/entry"
 	range=$(echo "$values" | sed -n 's/^\([0-9]*\) to \([0-9]*\)$/\1..\2/p')
@@ -51,7 +72,12 @@ done <"$work/keys"
 
 "$tool" docs/mpgate.example.yaml >/dev/null 2>"$work/diff"
 result $? "mpgate.example.yaml is a configuration"
-for i in 1 2 3; do
+{
+	echo "interfaces: [ { name: eth0, role: access } ]"
+	sed -n '/^# gateway:/,/^# store:/s/^#//p' docs/mpgate.example.yaml
+} | sed 's/^ //' | "$tool" - >/dev/null 2>"$work/diff"
+result $? "so is the gateway in its comments"
+for i in 1 2 3 4 5; do
 	awk -v i="$i" '/^\.Sh/ { on = /EXAMPLES/ } /^\.Bd/ { n += on; text = 1 } /^\.Ed/ { text = 0 } on && text && n == i && !/^\./' \
 		docs/man/mpgate.yaml.5 >"$work/example"
 	[ -s "$work/example" ] && "$tool" "$work/example" >/dev/null 2>"$work/diff"

@@ -287,10 +287,10 @@ static uint8_t *buffer(void)
 struct bytes opt_join(uint32_t token)
 {
 	uint8_t *o = buffer();
-	const uint8_t join[] = { 2,
-				 4,
-				 5,
-				 0xb4,
+	const uint8_t join[] = { 4,
+				 2,
+				 1,
+				 1,
 				 30,
 				 12,
 				 0x10,

@@ -91,7 +91,7 @@ struct mg_decision world_expect(struct world *w, enum mg_side side, const struct
 
 /* TCP options, and a Convert message */
 extern const struct bytes opt_capable, opt_plain, opt_times, convert_message;
-/* …in memory that lasts for some calls. */
+/* …in memory that lasts for some calls; without an MSS, which tunnels would lower. */
 struct bytes opt_join(uint32_t token);
 struct bytes opt_keys(const uint8_t *receiver, size_t more_bytes);
 /* The body of an ICMP error about a frame: with .protocol world_icmp(v6). */

@@ -139,6 +139,8 @@ static bool miss(struct mg_store_redis *s, struct mg_seen *m)
 {
 	bool patient = mg_clock_ms() < s->looker.patient_until_ms && !m->left;
 
+	/* Its tokens stay as they are: what the store has of them now, if anything, is not all. */
+	m->id[0] = '\0';
 	if (m->alive && patient)
 		return false;
 	if (m->alive || s->looker.telling_all)

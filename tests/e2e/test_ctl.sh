@@ -97,6 +97,10 @@ prints "status: LAN" '^LAN        br0 br1$' status
 prints "status: the ISP's converter" '^converter  192\.0\.2\.1:5124$' status
 prints "status: what is held" '^SYNs held  intercept cpe$' status
 prints "status: heartbeat" '^heartbeat  alive, 17 ms ago$' status
+prints "status: gateway" '^GATEWAY$' status
+prints "status: a store that is away" '^store      redis, not reachable$' status
+prints "status: tokens" '^tokens     1,234 of 65,536$' status
+prints "status: proxies" '^proxies    2 up, 0 draining, 1 down$' status
 prints "sessions: heads" '^ID  KIND +STATE  CLIENT .* AGE$' sessions
 prints "sessions: a row" \
 	'^ 7  convert    relay  10\.1\.0\.2:40007  \[2001:db8::80\]:443  mptcp +2 .* 2 h 3 min$' sessions
@@ -118,6 +122,21 @@ prints "servers: one with MPTCP" '^192\.0\.2\.80:443 +yes +passive +9 min 59 s$'
 prints "servers: one without" '^\[2001:db8::80\]:80 +no +probe +1 min 1 s$' servers
 prints "servers forget one" '^forgotten: \[2001:db8::80\]:80$' servers forget '[2001:db8::80]:80'
 prints "servers forget all" '^forgotten: all$' servers forget all
+prints "proxies: heads" '^NAME  ADDRESS +WEIGHT  STATE  SESSIONS +SHARE  KIND +LOCATION  DELIVER +FAULT' proxies
+prints "proxies: one that is up" \
+	'^px1   10\.3\.0\.21 +2  up +1,234  66\.67 %  off-path  metro +ipip +- *$' proxies
+prints "proxies: one that is down" \
+	'^px2   fd00:3::22 +1  down +-   0\.00 %  on-path   - +l2 \(no way\)  Connection refused$' proxies
+prints "tokens: heads" '^TOKEN +PROXY  ORIGIN +AGE$' tokens
+prints "tokens: pushed" '^00a1b2c3  px1    pushed   1 min 1 s$' tokens
+prints "tokens: learned" '^fffffff0  px1    learned        0 s$' tokens
+prints "tokens: one that nobody knows" '^no tokens$' tokens 1
+prints "ring: head" '^metro  hash subscriber, 65,537 slots, changed 1 h 1 min ago$' ring metro
+prints "ring: a member" '^px2 +0 +0\.00 %  21,845$' ring metro
+prints "locate" '^slot +7$' locate 10.1.0.2:40000 10.9.0.1:5124
+prints "locate: a join" '^token +0000abcd$' locate --join abcd 10.1.0.2:40000 10.9.0.1:5124
+prints "drain a proxy" '^draining: px1$' drain px1
+prints "undrain it" '^no longer drained: px1$' undrain px1
 prints "counters: SYNs held" '^  held +4,321$' counters
 prints "counters: a group" '^xdp class$' counters
 prints "counters: digits" '^  data +98,765,432$' counters
@@ -130,7 +149,7 @@ prints "config: YAML" '^node: "px1"$' config
 prints "close" '^closed: 7$' close 7
 prints "log-level" '^log level set: debug$' log-level debug
 prints "version" '^mpgatectl [0-9]+\.[0-9]+\.[0-9]+$' --version
-prints "help lists the commands" '^  servers forget ADDR:PORT\|all  ask' --help
+prints "help lists the commands" '^  servers forget ADDR:PORT\|all +ask' --help
 prints "help lines up" '^  log-level LEVEL              +error, warning, info or debug$' --help
 
 json "JSON: status" 'r["pid"] == 4711 and r["features"]["sockops"] is True' status
@@ -140,6 +159,17 @@ json "JSON: counters" 'r["xdp"]["class"]["data"] == 98765432' counters
 json "JSON: servers" 'r[0] == {"server": "192.0.2.80:443", "mptcp": True, "expires_s": 599, "source": "passive"}' \
 	servers
 json "JSON: status on the path" 'r["hold"]["beat_age_ms"] == 17 and r["cpe"]["lan"] == ["br0", "br1"]' status
+json "JSON: proxies" '[p["state"] for p in r] == ["up", "down"] and r[1]["sessions"] is None' proxies
+json "JSON: a token" '[t["proxy"] for t in r] == ["px1", "px2"]' tokens A1B2C3
+json "JSON: ring" 'sum(m["slots"] for m in r["members"]) == r["slots"]' ring metro
+json "JSON: locate, as it was asked" \
+	'(r["client"], r["to"], r["kind"]) == ("10.1.0.2:1", "10.9.0.1:2", "capable") and "token" not in r' \
+	locate 10.1.0.2:1 10.9.0.1:2
+json "JSON: locate, with all there is" \
+	'(r["client"], r["in"], r["kind"], r["token"]) == ("[fd00::2]:1", "eth0", "join", "00000007")' \
+	locate --in eth0 --join 7 '[fd00::2]:1' '[fd00:9::1]:2'
+json "JSON: locate, data" 'r["kind"] == "data"' locate --data 10.1.0.2:1 10.9.0.1:2
+json "JSON: locate, plain TCP" 'r["kind"] == "syn"' locate --syn 10.1.0.2:1 10.9.0.1:2
 json "JSON: config is the YAML as a string" 'r.startswith("node:")' config
 json "JSON: close" 'r == {}' close 7
 
@@ -170,6 +200,23 @@ fails "servers alone take nothing" 2 'servers does not take "remember"' servers 
 fails "one server at a time" 2 'servers forget does not take "all"' servers forget all all
 fails "the wire's name is none" 2 'unknown command "servers-forget"' servers-forget all
 fails "no such level" 2 'log-level needs error, warning, info or debug, not "loud"' log-level loud
+fails "no such proxy" 1 "this host steers to no proxy px9" drain px9
+fails "no such group" 1 "no group rural" ring rural
+fails "ring needs a group" 2 "ring needs GROUP" ring
+fails "undrain needs a proxy" 2 "undrain needs PROXY" undrain
+fails "a name too long" 2 "ring needs the name of a group, not \"$long\"" ring "$long"
+fails "no token" 2 'tokens needs a token in hex, not "0x12"' tokens 0x12
+fails "locate needs two ends" 2 "locate needs CLIENT:PORT SERVER:PORT" locate 10.1.0.2:1
+fails "locate needs ports" 2 'locate needs an address and port, not "10.9.0.1"' \
+	locate 10.1.0.2:1 10.9.0.1
+fails "three ends" 2 'locate does not take "10.9.0.2:2"' locate 10.1.0.2:1 10.9.0.1:2 10.9.0.2:2
+fails "two kinds of packets" 2 "locate is about one kind of packet" \
+	locate --syn --data 10.1.0.2:1 10.9.0.1:2
+fails "no token of a join" 2 '--join needs a token in hex, not "x"' \
+	locate --join x 10.1.0.2:1 10.9.0.1:2
+fails "no interface" 2 '--in needs the name of an interface, not "0123456789abcdef"' \
+	locate --in 0123456789abcdef 10.1.0.2:1 10.9.0.1:2
+fails "--in alone" 2 "--in, --join, --capable, --syn and --data go with locate only" proxies --in eth0
 fails "--top alone" 2 "--top goes with sessions only" status --top
 fails "--top as JSON" 2 "--top and --json do not go together" sessions --top --json
 fails "--socket without a path" 2 "option '--socket' requires an argument" status --socket

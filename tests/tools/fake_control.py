@@ -66,6 +66,67 @@ STATUS = {
     },
 }
 
+STATUS["gateway"] = {
+    "steers": True,
+    "proxies": {"up": 2, "down": 1, "draining": 0, "total": 3},
+    "groups": 1,
+    "location": "metro",
+    "flows_max": 1048576,
+    "tokens_max": 65536,
+    "unknown_join": "drop",
+    "learn": True,
+    "store": "redis",
+    "reachable": False,
+    "tokens": 1234,
+    "collisions": 2,
+}
+
+PROXIES = [
+    {
+        "name": "px1",
+        "address": "10.3.0.21",
+        "weight": 2,
+        "state": "up",
+        "sessions": 1234,
+        "share": 0.6667,
+        "kind": "off-path",
+        "location": "metro",
+        "deliver": "ipip",
+        "way": True,
+        "fault": "",
+    },
+    {
+        "name": "px2",
+        "address": "fd00:3::22",
+        "weight": 1,
+        "state": "down",
+        "sessions": None,
+        "share": 0.0,
+        "kind": "on-path",
+        "location": "",
+        "deliver": "l2",
+        "way": False,
+        "fault": "Connection refused",
+    },
+]
+
+TOKENS = [
+    {"token": "00a1b2c3", "proxy": "px1", "origin": "pushed", "age_s": 61},
+    {"token": "00a1b2c3", "proxy": "px2", "origin": "pushed", "age_s": 61},
+    {"token": "fffffff0", "proxy": "px1", "origin": "learned", "age_s": 0},
+]
+
+RING = {
+    "group": "metro",
+    "hash": "subscriber",
+    "slots": 65537,
+    "changed_s": int(time.time()) - 3700,
+    "members": [
+        {"name": "px1", "slots": 65537, "share": 1.0, "previous_slots": 0},
+        {"name": "px2", "slots": 0, "share": 0.0, "previous_slots": 21845},
+    ],
+}
+
 SERVERS = [
     {"server": "192.0.2.80:443", "mptcp": True, "expires_s": 599, "source": "passive"},
     {"server": "[2001:db8::80]:80", "mptcp": False, "expires_s": 61, "source": "probe"},
@@ -87,6 +148,7 @@ COUNTERS = {
     "mptcp": {"fallbacks": 1, "joins": 38},
     "hold": {"held": 4321, "replayed": 4300, "passed": 20, "overflow": 0},
     "servers": {"known": 2, "probes": 2, "passes": 1234},
+    "steer": {"new": 65, "flow": 7654321, **{"counter_%d" % n: 0 for n in range(9)}},
 }
 
 
@@ -113,6 +175,21 @@ def answer(request, sessions):
         return {"ok": True, "result": 'node: "px1"\nworkers: 0\n'}
     if command == "log-level":
         return {"ok": True, "result": {}}
+    if command == "proxies":
+        return {"ok": True, "result": PROXIES}
+    if command == "tokens":
+        wanted = request.get("token")
+        return {"ok": True, "result": [t for t in TOKENS if wanted in (None, t["token"])]}
+    if command == "ring":
+        if request["group"] != "metro":
+            return error("ENOENT", "no group " + request["group"])
+        return {"ok": True, "result": RING}
+    if command == "locate":
+        return {"ok": True, "result": {"what": "steer", "proxy": "px1", "slot": 7, **request}}
+    if command in ("drain", "undrain") and "proxy" in request:
+        if request["proxy"] != "px1":
+            return error("ENOENT", "this host steers to no proxy " + request["proxy"])
+        return {"ok": True, "result": {"done": True}}
     if command == "drain":
         return error("EPERM", "drain is for root only")
     if number == 900:

@@ -44,7 +44,7 @@ struct mg_arrival {
 struct mg_steer_scratch {
 	struct mg_arrival arrival;
 	struct mg_decision decision;
-	/* Of a SYN+ACK that passes: the proxy to whose tunnel the MSS has to be lowered; 0: none */
+	/* Of a SYN or SYN+ACK that passes: the proxy to whose tunnel its MSS is lowered; 0: none */
 	__u32 clamp;
 };
 

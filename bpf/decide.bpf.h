@@ -309,6 +309,9 @@ __noinline int mg_decide_core(__u32 dry)
 	if (mg_is_opening(&s->arrival)) {
 		if (neighbour > 0 && !dry)
 			mg_decide_upstream(&s->arrival, neighbour);
+		/* What the server sends comes down through the tunnel to the proxy. */
+		flow = neighbour >= 0 ? mg_flow_find(&s->arrival.tuple) : NULL;
+		s->clamp = flow && mg_flow_is_downlink(flow) ? flow->proxy : 0;
 		return 0;
 	}
 	mg_reverse(&tuple, &s->arrival.tuple);

@@ -277,6 +277,39 @@ static void test_syn_ack(void **state)
 	}
 }
 
+/* A proxy's own SYN to a server, in the client's name: what the server sends comes down a tunnel.
+ */
+static void test_upstream(void **state)
+{
+	static const uint8_t opts[] = { MSS_OF(1460), SACK_OK };
+	const struct deliver_way ways[] = { { .deliver = MG_DELIVER_IPIP },
+					    { .deliver = MG_DELIVER_L2 } };
+	struct mg_neighbour at = { .ifindex = rig.run.px1, .mac = { 2, 0, 0, 0, 0, 1 } };
+	struct frame f = { .flags = F_SYN, .dst = "10.4.0.2", .opts = { opts, sizeof(opts) } };
+	uint32_t proxy = 1;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		size_t len = build(&f), out_len = 0;
+
+		deliver_fresh(NULL);
+		deliver_way_put(&ways[i == 1]);
+		rig.proxy[1].mtu_bytes = 1500;
+		deliver_proxy_put(1);
+		/* behind a router of several, it is known by nothing but a flow */
+		proxy = i < 2;
+		steer_put(STEER_MAP(&rig.run, mg_neighbours), &at, &proxy);
+		steer_run_look(&rig.run);
+		memcpy(wanted, frame, len);
+		if (i == 0)
+			set_mss(wanted, 2, 1440);
+		assert_int_equal(steer_run_bytes(&rig.run, MG_SIDE_CORE, frame, len, out, &out_len),
+				 XDP_PASS);
+		deliver_same("upstream", out, out_len, wanted, len);
+		assert_int_equal(steer_run_counted(&rig.run, MG_STEER_COUNT_MSS_CLAMPED), i == 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -288,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup(test_with_data, deliver_fresh),
 		cmocka_unit_test_setup(test_not_a_syn, deliver_fresh),
 		cmocka_unit_test_setup(test_syn_ack, deliver_fresh),
+		cmocka_unit_test_setup(test_upstream, deliver_fresh),
 	};
 
 	return cmocka_run_group_tests(tests, deliver_set_up, deliver_tear_down);

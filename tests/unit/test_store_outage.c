@@ -79,6 +79,7 @@ static void test_a_store_that_hangs(void **state)
 {
 	static struct net n;
 	struct log_rig log;
+	int lines;
 
 	(void)state;
 	net_up(&n);
@@ -89,8 +90,10 @@ static void test_a_store_that_hangs(void **state)
 	kill(n.r.pid, SIGCONT);
 	assert_mended(&n);
 	assert_true(wait_until(log_lines(&log, "is back") == 3));
-	assert_int_equal(log_lines(&log, "cannot be used"), 3);
+	/* A line each, or two if what is wrong changed: it does not answer, then takes nobody. */
+	lines = log_lines(&log, "cannot be used");
 	log_release(&log);
+	assert_in_range(lines, 3, 6);
 	net_down(&n);
 }
 

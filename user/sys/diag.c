@@ -4,11 +4,19 @@
 #include <errno.h>
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
+#include <linux/mptcp.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+/* The kernel fills as much as is given, up to 32 KiB. */
+#define DUMP_BYTES 32768
 
 static void set_ip(__be32 to[4], const struct in6_addr *ip)
 {
@@ -153,4 +161,92 @@ int mg_diag_end_time_waits(const struct mg_ep *local)
 	if (e.err && e.err != -ENOENT)
 		return e.err;
 	return err ? err : e.n;
+}
+
+struct tokens {
+	void (*fn)(void *ctx, uint32_t token);
+	void *ctx;
+};
+
+/* Kernels differ in how much of the record they have. */
+static int token_found(const struct nlmsghdr *nlh, void *data)
+{
+	const struct tokens *t = data;
+	const struct nlattr *a;
+	struct mptcp_info info = { 0 };
+	size_t len;
+
+	if (nlh->nlmsg_type != SOCK_DIAG_BY_FAMILY ||
+	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct inet_diag_msg))
+		return MNL_CB_OK;
+	mnl_attr_for_each(a, nlh, sizeof(struct inet_diag_msg))
+	{
+		if (mnl_attr_get_type(a) != INET_DIAG_INFO)
+			continue;
+		len = mnl_attr_get_payload_len(a);
+		memcpy(&info, mnl_attr_get_payload(a), len < sizeof(info) ? len : sizeof(info));
+	}
+	if (info.mptcpi_token && !(info.mptcpi_flags & MPTCP_INFO_FLAG_FALLBACK))
+		t->fn(t->ctx, info.mptcpi_token);
+	return MNL_CB_OK;
+}
+
+static int ask_for_tokens(struct mnl_socket *nl, uint8_t family, uint32_t seq)
+{
+	/* The protocol's number is too large for its field: an attribute says it. */
+	const struct inet_diag_req_v2 req = {
+		.sdiag_family = family,
+		.sdiag_protocol = IPPROTO_RAW,
+		.idiag_ext = 1U << (INET_DIAG_INFO - 1),
+		.idiag_states = ~(1U << TCP_LISTEN | 1U << TCP_CLOSE | 1U << TCP_TIME_WAIT),
+	};
+	char buf[MNL_ALIGN(sizeof(struct nlmsghdr)) + MNL_ALIGN(sizeof(req)) + 64] = { 0 };
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+
+	nlh->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = seq;
+	memcpy(mnl_nlmsg_put_extra_header(nlh, sizeof(req)), &req, sizeof(req));
+	mnl_attr_put_u32(nlh, INET_DIAG_REQ_PROTOCOL, IPPROTO_MPTCP);
+	return mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0 ? -errno : 0;
+}
+
+static int read_tokens(struct mnl_socket *nl, uint32_t seq, struct tokens *t)
+{
+	char *buf = malloc(DUMP_BYTES);
+	int more = buf ? MNL_CB_OK : MNL_CB_ERROR;
+	int err = buf ? 0 : -ENOMEM;
+
+	while (more > MNL_CB_STOP) {
+		ssize_t n = mnl_socket_recvfrom(nl, buf, DUMP_BYTES);
+
+		more = n < 0 ? MNL_CB_ERROR
+			     : mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl),
+					  token_found, t);
+		if (more < 0)
+			err = -errno;
+	}
+	free(buf);
+	return err;
+}
+
+int mg_diag_mptcp_tokens(void (*fn)(void *ctx, uint32_t token), void *ctx)
+{
+	/* Of the socket: IPv4 at one for both counts as IPv6. */
+	static const uint8_t families[] = { AF_INET, AF_INET6 };
+	struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
+	struct tokens t = { fn, ctx };
+	uint32_t seq = (uint32_t)time(NULL);
+	int err;
+
+	if (!nl)
+		return -errno;
+	err = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ? -errno : 0;
+	for (size_t i = 0; !err && i < sizeof(families); i++) {
+		err = ask_for_tokens(nl, families[i], ++seq);
+		if (!err)
+			err = read_tokens(nl, seq, &t);
+	}
+	mnl_socket_close(nl);
+	return err;
 }

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sock_diag: what a closed connection leaves behind for a minute.
+ * sock_diag: what a closed connection leaves behind for a minute, and which MPTCP sessions there
+ * are.
  */
 #ifndef MG_SYS_DIAG_H
 #define MG_SYS_DIAG_H
+
+#include <stdint.h>
 
 #include "base/addr.h"
 
@@ -15,6 +18,13 @@
  * Needs CAP_NET_ADMIN.
  */
 int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer);
+
+/*
+ * Our token of each MPTCP session of this network namespace that still is one: neither listening
+ * nor fallen back to TCP. 0, -ENOENT on kernels without it, or -errno, in the middle too: what fn
+ * was told then is not all.
+ */
+int mg_diag_mptcp_tokens(void (*fn)(void *ctx, uint32_t token), void *ctx);
 /* All of them at one address and port, so that it can be listened at: who set no SO_REUSEADDR, as
  * the kernel itself does not, is refused it otherwise. How many, or -errno as above. */
 int mg_diag_end_time_waits(const struct mg_ep *local);

@@ -328,6 +328,21 @@ static void test_second_missing(void **state)
 	deliver_proxy_put(2);
 	assert_int_equal(deliver_bytes(frame, len, out, &out_len), XDP_REDIRECT);
 	deliver_same("not in use", out, out_len, wanted, wanted_len);
+	/* nor is one of two a host without mpgate, be it first or second */
+	for (int plain_one = 1; plain_one <= 2; plain_one++) {
+		deliver_way_put(&way);
+		rig.proxy[plain_one].plain = 1;
+		deliver_proxy_put(plain_one);
+		assert_int_equal(deliver_bytes(frame, len, out, &out_len), XDP_REDIRECT);
+		deliver_same("without mpgate", out, out_len, wanted, wanted_len);
+	}
+	/* a number that was freed is no first, and the second is asked alone */
+	deliver_way_put(&way);
+	rig.proxy[1].used = 0;
+	deliver_proxy_put(1);
+	steer_run_look(&rig.run);
+	assert_int_equal(deliver_bytes(frame, len, out, &out_len), XDP_PASS);
+	steer_run_expect(&rig.run, MG_CLASS_DATA, MG_VERDICT_PASS, MG_REASON_TCP_SEGMENT);
 }
 
 /* This host is the proxy: what is for it stays, untouched. */

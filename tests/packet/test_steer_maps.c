@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What the daemon writes and reads of steering: every setter and getter, sets that are replaced
- * while they are looked at, maps whose size changes, the ring in shared memory, and asking where a
- * packet would go.
+ * while they are looked at, tokens, counters, the ring in shared memory.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,55 +16,7 @@
 #include <bpf/libbpf.h>
 #include <cmocka.h>
 
-#include "base/log.h"
-#include "steer_live.h"
-
-static struct mg_dp *dp;
-static struct mg_steer *steer;
-static struct mg_config *cfg;
-
-static int enter(void **state)
-{
-	(void)state;
-	mg_log_set_level(MG_LOG_ERROR);
-	return lab_enter();
-}
-
-static int open_gateway(enum mg_xdp_want want)
-{
-	cfg = live_config();
-	cfg->interfaces[0].xdp = cfg->interfaces[1].xdp = want;
-	dp = live_open(cfg);
-	steer = mg_dp_steer(dp);
-	return steer ? 0 : -1;
-}
-
-/* With the maps alone: programs take their time to load. */
-static int set_up(void **state)
-{
-	(void)state;
-	return open_gateway(MG_XDP_OFF);
-}
-
-static int set_up_attached(void **state)
-{
-	(void)state;
-	return open_gateway(MG_XDP_AUTO);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	mg_dp_close(dp);
-	return mg_dp_detach(cfg);
-}
-
-static void reopen(void)
-{
-	mg_dp_close(dp);
-	dp = live_open(cfg);
-	steer = mg_dp_steer(dp);
-}
+#include "gateway_rig.h"
 
 /* ---- entries by number ----------------------------------------------------------------------- */
 static void test_proxies(void **state)
@@ -75,17 +26,17 @@ static void test_proxies(void **state)
 	(void)state;
 	for (uint16_t i = 1; i < MG_PROXIES_MAX; i++) {
 		memset(&p, i, sizeof(p));
-		assert_int_equal(mg_steer_set_proxy(steer, i, &p), 0);
+		assert_int_equal(mg_steer_set_proxy(gw_steer, i, &p), 0);
 	}
 	for (uint16_t i = 1; i < MG_PROXIES_MAX; i++) {
 		memset(&p, i, sizeof(p));
-		assert_int_equal(mg_steer_get_proxy(steer, i, &q), 0);
+		assert_int_equal(mg_steer_get_proxy(gw_steer, i, &q), 0);
 		assert_memory_equal(&p, &q, sizeof(p));
 	}
-	assert_int_equal(mg_steer_set_proxy(steer, 0, &p), -EINVAL);
-	assert_int_equal(mg_steer_set_proxy(steer, MG_PROXIES_MAX, &p), -EINVAL);
-	assert_int_equal(mg_steer_get_proxy(steer, 0, &p), -EINVAL);
-	assert_int_equal(mg_steer_get_proxy(steer, MG_PROXIES_MAX, &p), -EINVAL);
+	assert_int_equal(mg_steer_set_proxy(gw_steer, 0, &p), -EINVAL);
+	assert_int_equal(mg_steer_set_proxy(gw_steer, MG_PROXIES_MAX, &p), -EINVAL);
+	assert_int_equal(mg_steer_get_proxy(gw_steer, 0, &p), -EINVAL);
+	assert_int_equal(mg_steer_get_proxy(gw_steer, MG_PROXIES_MAX, &p), -EINVAL);
 }
 
 static void test_groups(void **state)
@@ -95,21 +46,21 @@ static void test_groups(void **state)
 	(void)state;
 	for (uint16_t i = 1; i < MG_GROUPS_MAX; i++) {
 		memset(&g, i, sizeof(g));
-		assert_int_equal(mg_steer_set_group(steer, i, &g), 0);
+		assert_int_equal(mg_steer_set_group(gw_steer, i, &g), 0);
 	}
 	for (uint16_t i = 1; i < MG_GROUPS_MAX; i++) {
 		memset(&g, i, sizeof(g));
-		assert_int_equal(mg_steer_get_group(steer, i, &h), 0);
+		assert_int_equal(mg_steer_get_group(gw_steer, i, &h), 0);
 		assert_memory_equal(&g, &h, sizeof(g));
 	}
-	assert_int_equal(mg_steer_set_group(steer, 0, &g), -EINVAL);
-	assert_int_equal(mg_steer_set_group(steer, MG_GROUPS_MAX, &g), -EINVAL);
-	assert_int_equal(mg_steer_get_group(steer, MG_GROUPS_MAX, &g), -EINVAL);
+	assert_int_equal(mg_steer_set_group(gw_steer, 0, &g), -EINVAL);
+	assert_int_equal(mg_steer_set_group(gw_steer, MG_GROUPS_MAX, &g), -EINVAL);
+	assert_int_equal(mg_steer_get_group(gw_steer, MG_GROUPS_MAX, &g), -EINVAL);
 }
 
 static struct mg_gateway gateway_now(void)
 {
-	int fd = live_map(cfg, "mg_gateway");
+	int fd = gw_map("mg_gateway");
 	struct mg_gateway g;
 	uint32_t zero = 0;
 
@@ -126,12 +77,12 @@ static void set_rules(size_t n, uint32_t first)
 	memset(rules, 0, sizeof(rules));
 	for (size_t i = 0; i < n; i++)
 		rules[i].ifindex = first + (uint32_t)i;
-	assert_int_equal(mg_steer_set_rules(steer, rules, n), 0);
+	assert_int_equal(mg_steer_set_rules(gw_steer, rules, n), 0);
 }
 
 static void check_rules(size_t n, uint32_t first)
 {
-	int fd = live_map(cfg, "mg_rules");
+	int fd = gw_map("mg_rules");
 	struct mg_rule rule;
 
 	assert_int_equal(gateway_now().n_rules, n);
@@ -153,7 +104,7 @@ static void test_rules(void **state)
 		check_rules(lengths[i], (uint32_t)(100 * (i + 1)));
 	}
 	set_rules(5, 7);
-	assert_int_equal(mg_steer_set_rules(steer, rules, MG_RULES_MAX + 1), -E2BIG);
+	assert_int_equal(mg_steer_set_rules(gw_steer, rules, MG_RULES_MAX + 1), -E2BIG);
 	check_rules(5, 7);
 }
 
@@ -163,7 +114,7 @@ static void test_gateway_keeps_rules(void **state)
 
 	(void)state;
 	set_rules(5, 7);
-	assert_int_equal(mg_steer_set_gateway(steer, &g), 0);
+	assert_int_equal(mg_steer_set_gateway(gw_steer, &g), 0);
 	g.n_rules = 5;
 	now = gateway_now();
 	assert_memory_equal(&now, &g, sizeof(g));
@@ -173,7 +124,7 @@ static void test_gateway_keeps_rules(void **state)
 /* ---- sets ------------------------------------------------------------------------------------ */
 static struct mg_ep ep_number(size_t i)
 {
-	struct mg_ep ep = live_ep("10.9.0.1:1");
+	struct mg_ep ep = gw_ep("10.9.0.1:1");
 
 	ep.port = htons((uint16_t)(i + 1));
 	return ep;
@@ -189,7 +140,7 @@ static int set_virtuals(size_t first, size_t n, uint16_t group)
 		eps[i] = ep_number(first + i);
 		groups[i] = group;
 	}
-	err = mg_steer_set_virtual(steer, eps, groups, n);
+	err = mg_steer_set_virtual(gw_steer, eps, groups, n);
 	free(eps);
 	free(groups);
 	return err;
@@ -200,29 +151,29 @@ static uint32_t group_of(int fd, size_t i)
 	struct mg_endpoint key = { .port = (uint16_t)(i + 1) };
 	uint32_t group = 0;
 
-	memcpy(key.ip, live_ep("10.9.0.1:1").ip.s6_addr, 16);
+	memcpy(key.ip, gw_ep("10.9.0.1:1").ip.s6_addr, 16);
 	return bpf_map_lookup_elem(fd, &key, &group) ? 0 : group;
 }
 
 static void test_virtual(void **state)
 {
-	int fd = live_map(cfg, "mg_virtual");
+	int fd = gw_map("mg_virtual");
 
 	(void)state;
 	assert_int_equal(set_virtuals(0, MG_VIRTUAL_MAX, 1), 0);
-	assert_int_equal(live_entries(cfg, "mg_virtual"), MG_VIRTUAL_MAX);
+	assert_int_equal(gw_entries("mg_virtual"), MG_VIRTUAL_MAX);
 	/* all others, and again half of them */
 	assert_int_equal(set_virtuals(MG_VIRTUAL_MAX, MG_VIRTUAL_MAX, 2), 0);
-	assert_int_equal(live_entries(cfg, "mg_virtual"), MG_VIRTUAL_MAX);
+	assert_int_equal(gw_entries("mg_virtual"), MG_VIRTUAL_MAX);
 	assert_int_equal(group_of(fd, MG_VIRTUAL_MAX - 1), 0);
 	assert_int_equal(group_of(fd, MG_VIRTUAL_MAX), 2);
 	assert_int_equal(set_virtuals(MG_VIRTUAL_MAX / 2, MG_VIRTUAL_MAX, 3), 0);
-	assert_int_equal(live_entries(cfg, "mg_virtual"), MG_VIRTUAL_MAX);
+	assert_int_equal(gw_entries("mg_virtual"), MG_VIRTUAL_MAX);
 	assert_int_equal(group_of(fd, MG_VIRTUAL_MAX), 3);
 	assert_int_equal(set_virtuals(0, MG_VIRTUAL_MAX + 1, 1), -E2BIG);
-	assert_int_equal(live_entries(cfg, "mg_virtual"), MG_VIRTUAL_MAX);
+	assert_int_equal(gw_entries("mg_virtual"), MG_VIRTUAL_MAX);
 	assert_int_equal(set_virtuals(0, 0, 1), 0);
-	assert_int_equal(live_entries(cfg, "mg_virtual"), 0);
+	assert_int_equal(gw_entries("mg_virtual"), 0);
 	close(fd);
 }
 
@@ -234,7 +185,7 @@ struct watcher {
 static void *watch(void *arg)
 {
 	struct watcher *w = arg;
-	int fd = live_map(cfg, "mg_virtual");
+	int fd = gw_map("mg_virtual");
 
 	while (!atomic_load(&w->stop)) {
 		if (group_of(fd, 50) != 1)
@@ -267,7 +218,7 @@ static void test_neighbours(void **state)
 {
 	struct mg_neighbour at[MG_NEIGHBOURS_MAX + 1];
 	uint16_t proxies[MG_NEIGHBOURS_MAX + 1];
-	int fd = live_map(cfg, "mg_neighbours");
+	int fd = gw_map("mg_neighbours");
 	uint32_t proxy;
 
 	(void)state;
@@ -277,12 +228,12 @@ static void test_neighbours(void **state)
 		at[i].pad[0] = 0xee; /* is no part of the key */
 		proxies[i] = i % MG_PROXIES_MAX;
 	}
-	assert_int_equal(mg_steer_set_neighbours(steer, at, proxies, MG_NEIGHBOURS_MAX), 0);
-	assert_int_equal(live_entries(cfg, "mg_neighbours"), MG_NEIGHBOURS_MAX);
-	assert_int_equal(mg_steer_set_neighbours(steer, at, proxies, MG_NEIGHBOURS_MAX + 1),
+	assert_int_equal(mg_steer_set_neighbours(gw_steer, at, proxies, MG_NEIGHBOURS_MAX), 0);
+	assert_int_equal(gw_entries("mg_neighbours"), MG_NEIGHBOURS_MAX);
+	assert_int_equal(mg_steer_set_neighbours(gw_steer, at, proxies, MG_NEIGHBOURS_MAX + 1),
 			 -E2BIG);
-	assert_int_equal(mg_steer_set_neighbours(steer, at + 5, proxies + 5, 2), 0);
-	assert_int_equal(live_entries(cfg, "mg_neighbours"), 2);
+	assert_int_equal(mg_steer_set_neighbours(gw_steer, at + 5, proxies + 5, 2), 0);
+	assert_int_equal(gw_entries("mg_neighbours"), 2);
 	at[6].pad[0] = 0;
 	assert_int_equal(bpf_map_lookup_elem(fd, &at[6], &proxy), 0);
 	assert_int_equal(proxy, 6);
@@ -292,20 +243,20 @@ static void test_neighbours(void **state)
 static void test_mine(void **state)
 {
 	struct in6_addr ips[MG_MINE_MAX + 1];
-	int fd = live_map(cfg, "mg_mine");
+	int fd = gw_map("mg_mine");
 	uint8_t one = 0;
 
 	(void)state;
 	for (size_t i = 0; i <= MG_MINE_MAX; i++) {
-		ips[i] = live_ep("[fd00:3::]:1").ip;
+		ips[i] = gw_ep("[fd00:3::]:1").ip;
 		ips[i].s6_addr[14] = (uint8_t)(i >> 8);
 		ips[i].s6_addr[15] = (uint8_t)i;
 	}
-	assert_int_equal(mg_steer_set_mine(steer, ips, MG_MINE_MAX), 0);
-	assert_int_equal(live_entries(cfg, "mg_mine"), MG_MINE_MAX);
-	assert_int_equal(mg_steer_set_mine(steer, ips, MG_MINE_MAX + 1), -E2BIG);
-	assert_int_equal(mg_steer_set_mine(steer, ips + 7, 3), 0);
-	assert_int_equal(live_entries(cfg, "mg_mine"), 3);
+	assert_int_equal(mg_steer_set_mine(gw_steer, ips, MG_MINE_MAX), 0);
+	assert_int_equal(gw_entries("mg_mine"), MG_MINE_MAX);
+	assert_int_equal(mg_steer_set_mine(gw_steer, ips, MG_MINE_MAX + 1), -E2BIG);
+	assert_int_equal(mg_steer_set_mine(gw_steer, ips + 7, 3), 0);
+	assert_int_equal(gw_entries("mg_mine"), 3);
 	assert_int_equal(bpf_map_lookup_elem(fd, &ips[8], &one), 0);
 	assert_int_equal(one, 1);
 	assert_int_not_equal(bpf_map_lookup_elem(fd, &ips[6], &one), 0);
@@ -325,7 +276,7 @@ static bool is_peer(int fd, const char *ip)
 
 static void test_peers(void **state)
 {
-	int fd = live_map(cfg, "mg_peers");
+	int fd = gw_map("mg_peers");
 	struct mg_prefix from[MG_GATEWAYS_MAX + 1];
 
 	(void)state;
@@ -335,13 +286,13 @@ static void test_peers(void **state)
 	assert_int_equal(mg_prefix_parse(&from[1], "fd00:7::/33"), 0);
 	assert_int_equal(mg_prefix_parse(&from[2], "10.4.4.4"), 0);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(mg_steer_set_peers(steer, from, 3), 0);
-	assert_int_equal(live_entries(cfg, "mg_peers"), 3);
+		assert_int_equal(mg_steer_set_peers(gw_steer, from, 3), 0);
+	assert_int_equal(gw_entries("mg_peers"), 3);
 	assert_true(is_peer(fd, "10.3.0.1") && is_peer(fd, "10.3.0.255"));
 	assert_false(is_peer(fd, "10.3.1.0"));
 	assert_true(is_peer(fd, "10.4.4.4") && is_peer(fd, "fd00:7:7fff::1"));
 	assert_false(is_peer(fd, "10.4.4.5") || is_peer(fd, "fd00:7:8000::1"));
-	assert_int_equal(mg_steer_set_peers(steer, from + 2, 1), 0);
+	assert_int_equal(mg_steer_set_peers(gw_steer, from + 2, 1), 0);
 	assert_false(is_peer(fd, "10.3.0.1"));
 	for (size_t i = 0; i <= MG_GATEWAYS_MAX; i++) {
 		from[i] = from[2];
@@ -349,109 +300,69 @@ static void test_peers(void **state)
 		from[i].ip.s6_addr[14] = (uint8_t)(i >> 8);
 		from[i].ip.s6_addr[15] = (uint8_t)i;
 	}
-	assert_int_equal(mg_steer_set_peers(steer, from, MG_GATEWAYS_MAX), 0);
-	assert_int_equal(mg_steer_set_peers(steer, from + 1, MG_GATEWAYS_MAX), 0);
-	assert_int_equal(live_entries(cfg, "mg_peers"), MG_GATEWAYS_MAX);
-	assert_int_equal(mg_steer_set_peers(steer, from, MG_GATEWAYS_MAX + 1), -E2BIG);
+	assert_int_equal(mg_steer_set_peers(gw_steer, from, MG_GATEWAYS_MAX), 0);
+	assert_int_equal(mg_steer_set_peers(gw_steer, from + 1, MG_GATEWAYS_MAX), 0);
+	assert_int_equal(gw_entries("mg_peers"), MG_GATEWAYS_MAX);
+	assert_int_equal(mg_steer_set_peers(gw_steer, from, MG_GATEWAYS_MAX + 1), -E2BIG);
 	close(fd);
 }
 
 /* ---- tokens ---------------------------------------------------------------------------------- */
-static uint32_t token_number(uint32_t i)
-{
-	return i * 2654435761U;
-}
-
-static int push(uint32_t i)
-{
-	struct mg_owners owners = { .proxy = (uint16_t)(i % 200 + 1), .second = 3, .since_s = i };
-
-	return mg_steer_push(steer, token_number(i), &owners);
-}
-
 static void test_tokens(void **state)
 {
 	struct mg_owners owners;
 
 	(void)state;
-	assert_int_equal(mg_steer_find(steer, false, token_number(1), &owners), -ENOENT);
-	assert_int_equal(push(1), 0);
-	assert_int_equal(mg_steer_find(steer, false, token_number(1), &owners), 0);
+	assert_int_equal(mg_steer_find(gw_steer, false, gw_token(1), &owners), -ENOENT);
+	assert_int_equal(gw_push(1), 0);
+	assert_int_equal(mg_steer_find(gw_steer, false, gw_token(1), &owners), 0);
 	assert_int_equal(owners.proxy, 2);
 	assert_int_equal(owners.second, 3);
 	assert_int_equal(owners.since_s, 1);
-	assert_int_equal(mg_steer_find(steer, true, token_number(1), &owners), -ENOENT);
-	assert_int_equal(mg_steer_push(steer, token_number(1), NULL), 0);
-	assert_int_equal(mg_steer_find(steer, false, token_number(1), &owners), -ENOENT);
-	assert_int_equal(mg_steer_push(steer, token_number(1), NULL), 0);
+	assert_int_equal(mg_steer_find(gw_steer, true, gw_token(1), &owners), -ENOENT);
+	assert_int_equal(mg_steer_push(gw_steer, gw_token(1), NULL), 0);
+	assert_int_equal(mg_steer_find(gw_steer, false, gw_token(1), &owners), -ENOENT);
+	assert_int_equal(mg_steer_push(gw_steer, gw_token(1), NULL), 0);
 }
 
 static void test_tokens_full(void **state)
 {
 	(void)state;
-	for (uint32_t i = 0; i < LIVE_TOKENS; i++)
-		assert_int_equal(push(i), 0);
-	assert_int_equal(push(LIVE_TOKENS), -ENOSPC);
-	assert_int_equal(push(5), 0);
-	assert_int_equal(mg_steer_push(steer, token_number(6), NULL), 0);
-	assert_int_equal(push(LIVE_TOKENS), 0);
-}
-
-struct seen {
-	uint8_t times[LIVE_TOKENS];
-	unsigned int n, strange;
-};
-
-static void see(void *ctx, uint32_t token, const struct mg_owners *owners)
-{
-	struct seen *s = ctx;
-
-	s->n++;
-	if (owners->since_s < LIVE_TOKENS && token == token_number(owners->since_s))
-		s->times[owners->since_s]++;
-	else
-		s->strange++;
-}
-
-static void check_seen(bool learned, uint32_t n)
-{
-	struct seen *s = calloc(1, sizeof(*s));
-
-	assert_int_equal(mg_steer_each(steer, learned, see, s), 0);
-	assert_int_equal(s->n, n);
-	assert_int_equal(s->strange, 0);
-	for (uint32_t i = 0; i < n; i++)
-		assert_int_equal(s->times[i], 1);
-	free(s);
+	for (uint32_t i = 0; i < GW_TOKENS; i++)
+		assert_int_equal(gw_push(i), 0);
+	assert_int_equal(gw_push(GW_TOKENS), -ENOSPC);
+	assert_int_equal(gw_push(5), 0);
+	assert_int_equal(mg_steer_push(gw_steer, gw_token(6), NULL), 0);
+	assert_int_equal(gw_push(GW_TOKENS), 0);
 }
 
 static void test_each(void **state)
 {
-	int learned = live_map(cfg, "mg_learned");
+	int learned = gw_map("mg_learned");
 
 	(void)state;
-	check_seen(false, 0);
-	check_seen(true, 0);
-	for (uint32_t i = 0; i < LIVE_TOKENS; i++) {
-		if (i == 1 || i == LIVE_TOKENS / 2)
-			check_seen(false, i);
-		assert_int_equal(push(i), 0);
+	gw_check_tokens(false, 0);
+	gw_check_tokens(true, 0);
+	for (uint32_t i = 0; i < GW_TOKENS; i++) {
+		if (i == 1 || i == GW_TOKENS / 2)
+			gw_check_tokens(false, i);
+		assert_int_equal(gw_push(i), 0);
 	}
-	check_seen(false, LIVE_TOKENS);
+	gw_check_tokens(false, GW_TOKENS);
 	for (uint32_t i = 0; i < 9; i++) {
 		struct mg_owners owners = { .proxy = 1, .since_s = i };
-		uint32_t token = token_number(i);
+		uint32_t token = gw_token(i);
 
 		assert_int_equal(bpf_map_update_elem(learned, &token, &owners, BPF_ANY), 0);
 	}
-	check_seen(true, 9);
+	gw_check_tokens(true, 9);
 	close(learned);
 }
 
 static void test_counters(void **state)
 {
 	uint64_t out[MG_STEER_COUNTER_COUNT];
-	int cpus = libbpf_num_possible_cpus(), fd = live_map(cfg, "mg_steer_stats");
+	int cpus = libbpf_num_possible_cpus(), fd = gw_map("mg_steer_stats");
 	uint64_t *values = calloc((size_t)cpus, sizeof(out));
 	uint32_t zero = 0;
 
@@ -460,7 +371,7 @@ static void test_counters(void **state)
 		for (int i = 0; i < MG_STEER_COUNTER_COUNT; i++)
 			values[c * MG_STEER_COUNTER_COUNT + i] = (uint64_t)(i + 1) << (c ? 0 : 33);
 	assert_int_equal(bpf_map_update_elem(fd, &zero, values, BPF_ANY), 0);
-	assert_int_equal(mg_steer_counters_read(steer, out), 0);
+	assert_int_equal(mg_steer_counters_read(gw_steer, out), 0);
 	for (uint64_t i = 0; i < MG_STEER_COUNTER_COUNT; i++)
 		assert_int_equal(out[i], (i + 1) * ((1ULL << 33) + (uint64_t)cpus - 1));
 	free(values);
@@ -470,7 +381,7 @@ static void test_counters(void **state)
 /* ---- the ring -------------------------------------------------------------------------------- */
 static struct mg_slot slot_in_map(uint32_t group, uint32_t slot)
 {
-	int fd = live_map(cfg, "mg_ring");
+	int fd = gw_map("mg_ring");
 	uint32_t at = group * MG_RING_SLOTS + slot;
 	struct mg_slot s;
 
@@ -484,13 +395,13 @@ static void test_ring(void **state)
 	static const uint32_t slots[] = { 0, 1, 4095, MG_RING_SLOTS - 1 };
 
 	(void)state;
-	assert_null(mg_steer_ring(steer, 0));
-	assert_null(mg_steer_ring(steer, LIVE_GROUPS + 1));
-	for (uint16_t g = 1; g <= LIVE_GROUPS; g++)
+	assert_null(mg_steer_ring(gw_steer, 0));
+	assert_null(mg_steer_ring(gw_steer, GW_GROUPS + 1));
+	for (uint16_t g = 1; g <= GW_GROUPS; g++)
 		for (size_t i = 0; i < 4; i++)
-			mg_steer_ring(steer, g)[slots[i]] =
+			mg_steer_ring(gw_steer, g)[slots[i]] =
 				(struct mg_slot){ g, (uint16_t)(i + 1), 99 };
-	for (uint16_t g = 1; g <= LIVE_GROUPS; g++) {
+	for (uint16_t g = 1; g <= GW_GROUPS; g++) {
 		for (size_t i = 0; i < 4; i++) {
 			struct mg_slot s = slot_in_map(g, slots[i]);
 
@@ -502,282 +413,26 @@ static void test_ring(void **state)
 	}
 }
 
-/* ---- sizes ----------------------------------------------------------------------------------- */
-static struct mg_tuple tuple_number(uint32_t i)
-{
-	struct mg_tuple t = { .client.port = (uint16_t)i, .server.port = 80 };
-
-	memcpy(t.client.ip, live_ep("10.1.0.1:1").ip.s6_addr, 16);
-	memcpy(t.server.ip, live_ep("10.9.0.1:1").ip.s6_addr, 16);
-	return t;
-}
-
-static void put_flows(uint32_t first, uint32_t n)
-{
-	int fd = live_map(cfg, "mg_flows");
-
-	for (uint32_t i = first; i < first + n; i++) {
-		struct mg_steer_flow flow = { .proxy = 1, .isn = i };
-		struct mg_tuple key = tuple_number(i);
-
-		assert_int_equal(bpf_map_update_elem(fd, &key, &flow, BPF_ANY), 0);
-	}
-	close(fd);
-}
-
-static uint32_t count_flows(uint32_t first, uint32_t n)
-{
-	int fd = live_map(cfg, "mg_flows");
-	uint32_t found = 0;
-
-	for (uint32_t i = first; i < first + n; i++) {
-		struct mg_tuple key = tuple_number(i);
-		struct mg_steer_flow flow;
-
-		found += !bpf_map_lookup_elem(fd, &key, &flow) && flow.isn == i;
-	}
-	close(fd);
-	return found;
-}
-
-static void fill_all(void)
-{
-	live_fill(steer);
-	put_flows(0, 500);
-	for (uint32_t i = 0; i < 1000; i++)
-		assert_int_equal(push(i), 0);
-	mg_steer_ring(steer, 2)[MG_RING_SLOTS - 1] = (struct mg_slot){ 5, 6, 7 };
-}
-
-static void check_all(void)
-{
-	struct mg_steer_proxy p;
-	struct mg_steer_group g;
-
-	assert_int_equal(count_flows(0, 500), 500);
-	check_seen(false, 1000);
-	assert_int_equal(mg_steer_get_proxy(steer, 1, &p), 0);
-	assert_string_equal(p.name, "one");
-	assert_int_equal(mg_steer_get_group(steer, 1, &g), 0);
-	assert_string_equal(g.name, "all");
-	assert_int_equal(live_entries(cfg, "mg_virtual"), 2);
-	assert_int_equal(gateway_now().steers, 1);
-	for (uint32_t i = 0; i < MG_RING_SLOTS; i++)
-		if (mg_steer_ring(steer, 1)[i].current != 1)
-			fail_msg("slot %u is lost", i);
-}
-
-static void test_same_sizes_are_the_same_maps(void **state)
-{
-	static const char *const maps[] = { "mg_gateway", "mg_proxies",	   "mg_groups", "mg_ring",
-					    "mg_virtual", "mg_rules",	   "mg_flows",	"mg_pushed",
-					    "mg_learned", "mg_neighbours", "mg_mine",	"mg_peers",
-					    "mg_paths",	  "mg_steer_stats" };
-	uint32_t ids[sizeof(maps) / sizeof(*maps)];
-
-	(void)state;
-	fill_all();
-	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
-		ids[i] = live_map_id(cfg, maps[i]);
-	reopen();
-	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
-		assert_int_equal(live_map_id(cfg, maps[i]), ids[i]);
-	check_all();
-	assert_int_equal(mg_steer_ring(steer, 2)[MG_RING_SLOTS - 1].changed_s, 7);
-}
-
-static void test_larger(void **state)
-{
-	(void)state;
-	fill_all();
-	cfg->steer.gateway.flows_max = 10 * LIVE_FLOWS;
-	cfg->steer.gateway.tokens_max = 10 * LIVE_TOKENS;
-	cfg->steer.n_groups = LIVE_GROUPS + 3;
-	reopen();
-	check_all();
-	assert_int_equal(mg_steer_ring(steer, 2)[MG_RING_SLOTS - 1].changed_s, 7);
-	assert_non_null(mg_steer_ring(steer, LIVE_GROUPS + 3));
-	assert_int_equal(mg_steer_ring(steer, LIVE_GROUPS + 3)[0].current, 0);
-	for (uint32_t i = 1000; i < 2 * LIVE_TOKENS; i++)
-		assert_int_equal(push(i), 0);
-	/* and by the maps that are pinned now, which are these */
-	reopen();
-	assert_int_equal(push(3 * LIVE_TOKENS), 0);
-	assert_int_equal(count_flows(0, 500), 500);
-}
-
-static void test_smaller(void **state)
-{
-	(void)state;
-	fill_all();
-	cfg->steer.gateway.flows_max = LIVE_FLOWS / 2;
-	cfg->steer.gateway.tokens_max = 1000;
-	cfg->steer.n_groups = 1;
-	reopen();
-	check_all();
-	assert_null(mg_steer_ring(steer, 2));
-	assert_int_equal(push(1000), -ENOSPC);
-}
-
-/* Of 1000 tokens 600 fit; the rest is warned of, and the gateway starts. */
-static void test_too_small(void **state)
-{
-	struct seen *s = calloc(1, sizeof(*s));
-
-	(void)state;
-	fill_all();
-	cfg->steer.gateway.tokens_max = 600;
-	reopen();
-	assert_int_equal(mg_steer_each(steer, false, see, s), 0);
-	assert_int_equal(s->n, 600);
-	assert_int_equal(s->strange, 0);
-	free(s);
-}
-
-/* A group that is used keeps its number, and with it its ring. */
-static void test_ring_of_a_high_group(void **state)
-{
-	struct mg_steer_group g = { .used = 1 };
-
-	(void)state;
-	fill_all();
-	assert_int_equal(mg_steer_set_group(steer, 2, &g), 0);
-	cfg->steer.n_groups = 1;
-	reopen();
-	assert_non_null(mg_steer_ring(steer, 2));
-	assert_int_equal(mg_steer_ring(steer, 2)[MG_RING_SLOTS - 1].changed_s, 7);
-	g.used = 0;
-	assert_int_equal(mg_steer_set_group(steer, 2, &g), 0);
-	reopen();
-	assert_null(mg_steer_ring(steer, 2));
-	check_all();
-}
-
-/* ---- where to? ------------------------------------------------------------------------------- */
-static struct mg_decision locate(const struct mg_steer_probe *probe)
-{
-	struct mg_decision d;
-
-	assert_int_equal(mg_steer_locate(steer, probe, &d), 0);
-	return d;
-}
-
-static void check_located(const char *client, const char *server)
-{
-	struct mg_steer_probe probe = { .kind = MG_PROBE_SYN,
-					.client = live_ep(client),
-					.server = live_ep(server) };
-	struct mg_decision d = locate(&probe);
-
-	assert_int_equal(d.what, MG_STEER_DELIVER);
-	assert_int_equal(d.why, MG_STEER_RING);
-	assert_int_equal(d.proxy, 1);
-	assert_int_equal(d.group, 1);
-	assert_int_equal(d.has_slot, 1);
-	assert_true(d.slot < MG_RING_SLOTS);
-	probe.kind = MG_PROBE_CAPABLE;
-	assert_int_equal(locate(&probe).why, MG_STEER_RING);
-	assert_int_equal(locate(&probe).slot, d.slot);
-	probe.kind = MG_PROBE_DATA;
-	assert_int_equal(locate(&probe).why, MG_STEER_RING_PREVIOUS);
-	probe.kind = MG_PROBE_JOIN;
-	probe.token = token_number(3);
-	d = locate(&probe);
-	assert_int_equal(d.what, MG_STEER_DELIVER);
-	assert_int_equal(d.why, MG_STEER_TOKEN_PUSHED);
-	assert_int_equal(d.token, token_number(3));
-	assert_int_equal(d.proxy, 4);
-	probe.token++;
-	d = locate(&probe);
-	assert_int_equal(d.what, MG_STEER_DROP);
-	assert_int_equal(d.why, MG_STEER_UNKNOWN_JOIN);
-	assert_int_equal(d.reason, MG_REASON_UNKNOWN_JOIN);
-}
-
-static void test_locate(void **state)
-{
-	struct mg_owners owners = { .proxy = 4 };
-	struct mg_steer_proxy four = { .used = 1, .deliver = MG_DELIVER_L2, .ifindex = 1 };
-	uint64_t counted[MG_STEER_COUNTER_COUNT];
-
-	(void)state;
-	live_fill(steer);
-	assert_int_equal(mg_steer_set_proxy(steer, 4, &four), 0);
-	assert_int_equal(mg_steer_push(steer, token_number(3), &owners), 0);
-	check_located("10.1.0.1:40000", "10.9.0.1:5124");
-	check_located("[fd00:1::1]:40000", "[fd00:9::1]:5124");
-	assert_int_equal(live_entries(cfg, "mg_flows"), 0);
-	assert_int_equal(mg_steer_counters_read(steer, counted), 0);
-	for (size_t i = 0; i < MG_STEER_COUNTER_COUNT; i++)
-		assert_int_equal(counted[i], 0);
-}
-
-/* It is the interface's own index that rules see, and its own side. */
-static void test_locate_by_interface(void **state)
-{
-	struct mg_rule rule = { .ifindex = if_nametoindex("px0"), .group = 1 };
-	struct mg_steer_probe probe = { .kind = MG_PROBE_CAPABLE,
-					.client = live_ep("10.1.0.1:40000"),
-					.server = live_ep("10.4.0.2:80") };
-
-	(void)state;
-	live_fill(steer);
-	assert_int_equal(mg_steer_set_rules(steer, &rule, 1), 0);
-	assert_int_equal(locate(&probe).rule, 1);
-	assert_int_equal(locate(&probe).what, MG_STEER_DELIVER);
-	probe.interface = "px0";
-	assert_int_equal(locate(&probe).rule, 1);
-	probe.interface = "px1";
-	assert_int_equal(locate(&probe).rule, 0);
-	assert_int_equal(locate(&probe).why, MG_STEER_NOT_OURS);
-	probe.interface = NULL;
-	rule.ifindex++;
-	assert_int_equal(mg_steer_set_rules(steer, &rule, 1), 0);
-	assert_int_equal(locate(&probe).why, MG_STEER_NOT_OURS);
-}
-
-static void test_locate_refuses(void **state)
-{
-	struct mg_steer_probe probe = { .interface = "lo",
-					.client = live_ep("10.1.0.1:40000"),
-					.server = live_ep("10.4.0.2:80") };
-	struct mg_decision d;
-
-	(void)state;
-	assert_int_equal(mg_steer_locate(steer, &probe, &d), -ENODEV);
-	probe.interface = "px0";
-	probe.server = live_ep("[fd00:9::1]:5124");
-	assert_int_equal(mg_steer_locate(steer, &probe, &d), -EAFNOSUPPORT);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_proxies, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_groups, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_rules, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_gateway_keeps_rules, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_virtual, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_sets_have_no_gap, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_neighbours, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_mine, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_peers, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_tokens, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_tokens_full, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_each, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_counters, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ring, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_same_sizes_are_the_same_maps, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(test_larger, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_smaller, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_too_small, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_ring_of_a_high_group, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_locate, set_up_attached, tear_down),
-		cmocka_unit_test_setup_teardown(test_locate_by_interface, set_up_attached,
-						tear_down),
-		cmocka_unit_test_setup_teardown(test_locate_refuses, set_up_attached, tear_down),
+		cmocka_unit_test_setup_teardown(test_proxies, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_groups, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_rules, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_gateway_keeps_rules, gw_set_up_maps,
+						gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_virtual, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_sets_have_no_gap, gw_set_up_maps,
+						gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_neighbours, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_mine, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_peers, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_tokens, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_tokens_full, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_each, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_counters, gw_set_up_maps, gw_tear_down),
+		cmocka_unit_test_setup_teardown(test_ring, gw_set_up_maps, gw_tear_down),
 	};
 
-	return cmocka_run_group_tests(tests, enter, NULL);
+	return cmocka_run_group_tests(tests, gw_enter, NULL);
 }

@@ -29,27 +29,32 @@ static bool is_ours(const struct xdp_program *program)
 	return false;
 }
 
-/* How many maps the program has; their ids. */
-static __u32 maps_of(uint32_t prog_id, __u32 ids[MAPS_MAX])
+struct maps {
+	__u32 n, ids[MAPS_MAX];
+};
+
+static struct maps maps_of(uint32_t prog_id)
 {
-	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX, .map_ids = (__u64)(uintptr_t)ids };
+	struct maps maps = { 0 };
+	struct bpf_prog_info info = { .nr_map_ids = MAPS_MAX,
+				      .map_ids = (__u64)(uintptr_t)maps.ids };
 	__u32 size = sizeof(info);
 	int fd = bpf_prog_get_fd_by_id(prog_id);
 
 	if (fd < 0)
-		return 0;
-	if (bpf_obj_get_info_by_fd(fd, &info, &size))
-		info.nr_map_ids = 0;
+		return maps;
+	if (!bpf_obj_get_info_by_fd(fd, &info, &size))
+		maps.n = info.nr_map_ids > MAPS_MAX ? MAPS_MAX : info.nr_map_ids;
 	close(fd);
-	return info.nr_map_ids > MAPS_MAX ? MAPS_MAX : info.nr_map_ids;
+	return maps;
 }
 
 static bool uses_map(uint32_t prog_id, uint32_t map_id)
 {
-	__u32 ids[MAPS_MAX], n = maps_of(prog_id, ids);
+	const struct maps maps = maps_of(prog_id);
 
-	for (__u32 i = 0; i < n; i++)
-		if (ids[i] == map_id)
+	for (__u32 i = 0; i < maps.n; i++)
+		if (maps.ids[i] == map_id)
 			return true;
 	return false;
 }
@@ -236,13 +241,13 @@ bool mg_xdp_each_map(unsigned int ifindex, const char *program,
 		     void (*fn)(void *ctx, int fd, const char *name), void *ctx)
 {
 	struct left left = look(ifindex);
-	__u32 ids[MAPS_MAX], n;
+	struct maps maps;
 
 	if (!left.found || strcmp(left.name, program) != 0)
 		return false;
-	n = maps_of(left.id, ids);
-	for (__u32 i = 0; i < n; i++) {
-		int fd = bpf_map_get_fd_by_id(ids[i]);
+	maps = maps_of(left.id);
+	for (__u32 i = 0; i < maps.n; i++) {
+		int fd = bpf_map_get_fd_by_id(maps.ids[i]);
 		struct bpf_map_info info = { 0 };
 		__u32 size = sizeof(info);
 
@@ -251,7 +256,7 @@ bool mg_xdp_each_map(unsigned int ifindex, const char *program,
 		if (fd >= 0)
 			close(fd);
 	}
-	return n > 0;
+	return maps.n > 0;
 }
 
 static bool suits(const struct left *left, enum mg_xdp_want want, const struct mg_xdp_door *door)

@@ -93,7 +93,7 @@ finish() {
 
 show_logs() {
 	local f
-	for f in "$T"/*.log; do
+	for f in "$T"/*.log "$T"/*.events; do
 		[ ! -s "$f" ] || { echo "---- $(basename "$f")" && tail -n 40 "$f" | cut -c 1-300; }
 	done
 }

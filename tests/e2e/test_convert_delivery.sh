@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 net_up nojoin
-start_mpgated converter.greet_timeout_ms=700
+start_mpgated converter.greet_timeout_ms=2000
 start_server 8000:echo
 capture_start px0 px px0 tcp port 5124
 capture_start px1 px px1 tcp port 8000
@@ -61,12 +61,12 @@ never() {
 }
 
 never "no message" greet_timeout --deliver never
-between "no message: ended at the deadline" "$(conv_get 'd["end_ms"]')" 600 1600
+between "no message: ended at the deadline" "$(conv_get 'd["end_ms"]')" 1900 4500
 never "no message, plain TCP" greet_timeout --deliver never --tcp
 never "half a message" greet_timeout --message 01062263 --deliver syn
-between "half a message: ended at the deadline" "$(conv_get 'd["end_ms"]')" 600 1600
+between "half a message: ended at the deadline" "$(conv_get 'd["end_ms"]')" 1900 4500
 never "not Convert" not_convert --message 474554202f20485454502f312e300d0a --deliver after
-between "not Convert: ended at once" "$(conv_get 'd["end_ms"]')" 0 600
+between "not Convert: ended at once" "$(conv_get 'd["end_ms"]')" 0 1500
 never "Total Length 0" not_convert --message 010022630a060000 --deliver after
 is "Total Length 0: reset" "$(conv_get 'd["end"]')" rst
 never "gone without a word" client_gone --deliver never shutwr

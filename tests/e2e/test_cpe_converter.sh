@@ -144,12 +144,12 @@ like "the log says so" "$(<"$T/cpe.log")" "cpe.converter $V4: .*refused; not ask
 stop cpe TERM
 
 ip -n "$TOPO-rt" route add blackhole 10.3.0.2/32
-start_cpe cpe.converter="\"$V4\"" converter.listen="[]" converter.connect_timeout_ms=2000
+start_cpe cpe.converter="\"$V4\"" converter.listen="[]" converter.connect_timeout_ms=4000
 host "$SV4:8000" text=x recv=1 shutwr recvall
 is "the converter is silent: it works" "$(host_get 'd["rx"]["text"], d["end"]')" '["x", "fin"]'
-between "after a while (ms)" "$(host_get 'd["total_ms"]')" 900 3000
+between "after a while (ms)" "$(host_get 'd["total_ms"]')" 1900 4500
 host "$SV4:8000" text=x recv=1 shutwr recvall
-between "the next one at once (ms)" "$(host_get 'd["total_ms"]')" 0 500
+between "the next one at once (ms)" "$(host_get 'd["total_ms"]')" 0 1500
 like "the log says so, too" "$(<"$T/cpe.log")" "no answer to a SYN.*not asked for 60 s"
 ip -n "$TOPO-rt" route del blackhole 10.3.0.2/32
 stop cpe TERM

@@ -35,7 +35,7 @@ kill -CONT "${PID[mpgated]}"
 ok "another one has its name" wait_until 5 grep -q "no SYN is held" "$T/mpgated.log"
 direct "$SV4:8000" text=x shutwr recvall
 is "connections pass, at once" "$(conv_get 'd["mptcp"], d["rx"]["text"]')" '[false, "x"]'
-between "ms" "$(conv_get 'd["connect_ms"]')" 0 $((500 * ${TEST_SLOW:-1}))
+between "ms" "$(conv_get 'd["connect_ms"]')" 0 $((900 * ${TEST_SLOW:-1}))
 write_config intercept.mode=take-over
 kill -HUP "${PID[mpgated]}"
 ok "a reload" wait_until 5 grep -q "in force" "$T/mpgated.log"

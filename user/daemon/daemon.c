@@ -63,10 +63,8 @@ static void path_event(void *ctx, const struct mg_pm_event *ev)
 	if (ev->kind == MG_PM_LOST)
 		mg_warn("path events were lost: backup flags are unknown until they change");
 	mg_tokens_event(&d->tokens, ev, ours, d);
-	if (ev->kind == MG_PM_CREATED && (ev->server_side || ours(d, &ev->local)))
-		mg_gate_own(d->gate, ev->token, true);
-	else if (ev->kind == MG_PM_CLOSED)
-		mg_gate_own(d->gate, ev->token, false);
+	mg_publish_event(d->publish, ev,
+			 ev->kind == MG_PM_CREATED && (ev->server_side || ours(d, &ev->local)));
 }
 
 static void pm_ready(struct mg_io *io, uint32_t events)
@@ -389,11 +387,29 @@ static int start_proxy(struct mg_daemon *d)
 	return err;
 }
 
+static void own(void *ctx, uint32_t token, bool owned)
+{
+	mg_gate_own(ctx, token, owned);
+}
+
+static void own_all(void *ctx, const uint32_t *tokens, size_t n)
+{
+	mg_gate_own_all(ctx, tokens, n);
+}
+
 static int start_gate(struct mg_daemon *d)
 {
+	struct mg_publish_to to = { .own = own, .own_all = own_all };
 	struct mg_steer *steer = mg_dp_steer(d->dp);
+	int err = steer ? mg_gate_open(&d->gate, &d->loop, steer, d->config, &d->own) : 0;
 
-	return steer ? mg_gate_open(&d->gate, &d->loop, steer, d->config, &d->own) : 0;
+	to.ctx = d->gate;
+	if (err || !d->gate || !d->gate->self)
+		return err;
+	err = mg_publish_open(&d->publish, &d->loop, &to);
+	if (err)
+		mg_error("gateways: cannot tell them of sessions: %s", strerror(-err));
+	return err;
 }
 
 int mg_daemon_start(struct mg_daemon *d)
@@ -443,6 +459,7 @@ void mg_daemon_run(struct mg_daemon *d)
 void mg_daemon_stop(struct mg_daemon *d)
 {
 	mg_control_close(d->control);
+	mg_publish_close(d->publish);
 	mg_gate_close(d->gate);
 	/* Before the workers go: nobody would decide about what is held from here on. */
 	mg_dp_stop_holding(d->dp);

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "gateway/gateway.h"
+#include "gateway/publish.h"
 #include "proxy/proxy.h"
 #include "proxy/tokens.h"
 #include "sys/announce.h"
@@ -51,6 +52,7 @@ struct mg_daemon {
 	struct mg_tokens tokens;
 	struct mg_subflows *subflows; /* of a CPE's own connections; NULL without */
 	struct mg_gate *gate;	      /* NULL: no gateways, no proxies */
+	struct mg_publish *publish;   /* NULL: nobody brings joins here */
 
 	struct mg_io signal_io, pm_io, dp_io, address_io;
 	struct mg_timer cookie_timer, drain_timer, reload_timer, announce_timer;

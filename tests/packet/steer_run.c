@@ -131,6 +131,7 @@ static struct xdp_md context(const struct steer_run *r, enum mg_side side, size_
 				.ingress_ifindex = side == MG_SIDE_ACCESS ? r->px0 : r->px1 };
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes to out */
 int steer_run_bytes(struct steer_run *r, enum mg_side side, const uint8_t *frame, size_t len,
 		    uint8_t *out, size_t *out_len)
 {

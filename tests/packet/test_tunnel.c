@@ -288,7 +288,7 @@ static void test_inner_length_lies(void **state)
 static void test_outer_headers(void **state)
 {
 	/* IPv4 with options, IPv6 with a tunnel encapsulation limit, as ip6tnl has it */
-	static const uint8_t limit[8] = { 4, 0, 4, 1, 4, 1, 1, 0 };
+	static const uint8_t limit[8] = { 4, 0, 4, 1, 4, 1, 1, 0 }, alert[4] = { 148, 4 };
 	struct frame f = segment(false);
 	size_t inner = frame_build(frame, &f), len;
 
@@ -303,7 +303,7 @@ static void test_outer_headers(void **state)
 	frame_build(frame, &f);
 	len = wrap_frame(frame, inner, GATEWAY4, SELF4);
 	memmove(frame + 14 + 24, frame + 14 + 20, len - 34);
-	memcpy(frame + 14 + 20, "\x94\x04\0\0", 4);
+	memcpy(frame + 14 + 20, alert, sizeof(alert));
 	frame[14] = 0x46;
 	frame[14 + 3] = (uint8_t)(frame[14 + 3] + 4);
 	expect_unwrapped("IPv4 with options", MG_SIDE_ACCESS, len + 4, inner);

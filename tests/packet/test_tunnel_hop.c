@@ -4,10 +4,12 @@
  * the second, over real routes.
  */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -34,8 +36,8 @@ static const uint8_t data[] = "whose is this?", join[] = { JOIN };
 
 static int set_up(void **state)
 {
-	unsigned int b[6];
-	FILE *f;
+	struct ifreq px1 = { .ifr_name = "px1" };
+	int fd, err;
 
 	if (deliver_set_up(state))
 		return -1;
@@ -49,14 +51,11 @@ static int set_up(void **state)
 		   "ip -6 route add fd00:77::/32 via fd00:4::1 && "
 		   "ip route add blackhole 10.78.0.0/16"))
 		return -1;
-	f = popen("ip -o link show px1 | sed 's/.*ether //; s/ .*//'",
-		  "re"); /* NOLINT(cert-env33-c) */
-	if (!f || fscanf(f, "%x:%x:%x:%x:%x:%x", b, b + 1, b + 2, b + 3, b + 4, b + 5) != 6)
-		return -1;
-	pclose(f);
-	for (int i = 0; i < 6; i++)
-		px1_mac[i] = (uint8_t)b[i];
-	return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	err = fd < 0 ? -1 : ioctl(fd, SIOCGIFHWADDR, &px1);
+	close(fd);
+	memcpy(px1_mac, px1.ifr_hwaddr.sa_data, sizeof(px1_mac));
+	return err;
 }
 
 static int hop_fresh(void **state)
@@ -388,7 +387,7 @@ static void test_own_by_socket(void **state)
 	(void)state;
 	for (int v6 = 0; v6 <= 1; v6++) {
 		struct frame f, other;
-		struct pair p;
+		struct pair p = { 0 };
 
 		pair_open(&p, v6);
 		f = pair_segment(&p, F_ACK);
@@ -413,7 +412,7 @@ static void test_own_by_icmp(void **state)
 	for (int v6 = 0; v6 <= 1; v6++) {
 		uint8_t body[128] = { v6 ? 1 : 3, 1 };
 		struct frame quoted, f = { .v6 = v6, .protocol = v6 ? 58 : 1 };
-		struct pair p;
+		struct pair p = { 0 };
 		size_t len;
 
 		pair_open(&p, v6);
@@ -441,7 +440,7 @@ static void test_own_by_icmp(void **state)
 
 static void test_local(void **state)
 {
-	struct pair p;
+	struct pair p = { 0 };
 	struct frame f;
 
 	(void)state;

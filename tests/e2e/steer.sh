@@ -198,6 +198,34 @@ said() { # NAME LINE: for wait_until
 	grep -qx "$2" "$T/$1.log" || gone "$1"
 }
 
+# asked NAME WORDS ANSWER: tells a herd in the background, and waits for that answer
+asked() {
+	local before
+	before=$(grep -cE '^(joined|fresh) ' "$T/$1.log")
+	# shellcheck disable=SC2086 # several words
+	tell "$1" $2
+	wait_until 45 more_answers "$1" "$before"
+	grep -E '^(joined|fresh) ' "$T/$1.log" | tail -n 1 | grep -qx "$3"
+}
+
+more_answers() {
+	[ "$(grep -cE '^(joined|fresh) ' "$T/$1.log")" -gt "$2" ] || gone "$1"
+}
+
+fresh() { # NAME ROUNDS COUNT: so many sessions are open, and each does so many more rounds
+	asked "$1" "fresh $2" "fresh $3"
+}
+
+joins() { # NAME JOINS COUNT: so many are open, and have so many joins by now or soon
+	asked "$1" "joins $2 12000" "joined $3"
+}
+
+# join_from ADDRESS LINK: one more address of the UE, by which every session it has joins anew
+join_from() {
+	topo_ip ue addr add "$1/24" dev "$2"
+	nsx ue ip mptcp endpoint add "$1" dev "$2" subflow
+}
+
 herd_end() { # NAME
 	tell "$1" end
 	reap "$1" 40

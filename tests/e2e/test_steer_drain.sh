@@ -25,16 +25,12 @@ ok "px1 is drained, asked at gw1" hctl gw1 drain px1
 drained="px1 draining, px2 up, px3 up"
 ok "both gateways know" wait_until 3 states_are "$drained" gw1 gw2
 began=$(now_ms)
-is "its share is none" "$(hget gw2 proxies '[p["share"] for p in d if p["name"] == "px1"][0]')" 0
+is "its share is none" "$(hget gw2 proxies '[p["share"] == 0 for p in d if p["name"] == "px1"]')" "[true]"
 
 # A further address of the UE behind gw2 makes every session join anew.
-topo_ip ue addr add 10.2.0.3/24 dev ue1
-nsx ue ip mptcp endpoint add 10.2.0.3 dev ue1 subflow
-tell old joins 2 8000
-ok "new joins of old sessions are answered" wait_until 12 grep -q "^joined" "$T/old.log"
-is "new joins of old sessions: all 300" "$(grep joined "$T/old.log")" "joined 300"
-tell old fresh 5
-ok "every old session moved more bytes" wait_until 20 said old "fresh 300"
+join_from 10.2.0.3 ue1
+ok "new joins of old sessions are answered, all 300" joins old 2 300
+ok "every old session moved more bytes" fresh old 5 300
 ok "200 more sessions came" wait_until 15 calls_since "$began" 200
 is "none of them at px1" "$(px1_since "$began")" 0
 
@@ -43,8 +39,7 @@ ok "both gateways know" wait_until 3 proxies_are up
 began=$(now_ms)
 ok "it has its share of new sessions again" wait_until 10 who_has px1 "$began"
 
-tell old fresh 3
-ok "every old session moves bytes still" wait_until 20 test "$(grep -c fresh "$T/old.log")" = 2
+ok "every old session moves bytes still" fresh old 3 300
 herd_end old
 herd_end calls
 is "old sessions: good, broken" "$(herd_get old 'd["good"], d["broken"], d["joined"]')" "[300, {}, 300]"

@@ -92,6 +92,10 @@ $(B)/libmpgate-preload.so: $(call obj,client/preload) $(call obj,client/lib) $(C
 # ---- tests ---------------------------------------------------------------------------------------
 # Calls that a test answers itself: with errors, or by the byte.
 WRAP_test_flow := send recv malloc
+WRAP_test_gateway := mg_check_close mg_check_open mg_check_state mg_nexthop_find mg_nexthop_watch \
+                     mg_nexthop_watch_drain mg_steer_each mg_steer_get_group mg_steer_get_proxy mg_steer_push \
+                     mg_steer_ring mg_steer_set_gateway mg_steer_set_group mg_steer_set_mine mg_steer_set_neighbours \
+                     mg_steer_set_peers mg_steer_set_proxy mg_steer_set_rules mg_steer_set_virtual
 WRAP_test_relay := clock_gettime
 WRAP_test_requests := clock_gettime
 WRAP_test_session := clock_gettime

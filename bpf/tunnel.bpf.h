@@ -66,12 +66,7 @@ static __always_inline bool mg_is_cargo(const struct mg_arrival *a)
 	return a->is_tcp || a->is_icmp;
 }
 
-/*
- * The arrival is one: the arrival is then of what is inside. 0, or -1 if that is more than the
- * outer header covers.
- */
-static __always_inline int mg_tunnel_enter(struct xdp_md *ctx, struct mg_arrival *a,
-					   struct mg_tunnel *t)
+static __always_inline void mg_tunnel_keep(const struct mg_arrival *a, struct mg_tunnel *t)
 {
 	__builtin_memcpy(t->from, a->tuple.client.ip, sizeof(t->from));
 	__builtin_memcpy(t->to, a->tuple.server.ip, sizeof(t->to));
@@ -80,6 +75,16 @@ static __always_inline int mg_tunnel_enter(struct xdp_md *ctx, struct mg_arrival
 	t->inner_offset = a->tcp_offset;
 	t->v6 = a->v6;
 	t->inner_v6 = a->protocol == MG_IPPROTO_IPV6;
+}
+
+/*
+ * The arrival is one: the arrival is then of what is inside. 0, or -1 if that is more than the
+ * outer header covers.
+ */
+static __always_inline int mg_tunnel_enter(struct xdp_md *ctx, struct mg_arrival *a,
+					   struct mg_tunnel *t)
+{
+	mg_tunnel_keep(a, t);
 	mg_arrive_inside(ctx, t->inner_offset, t->inner_v6);
 	if (mg_is_opening(a))
 		mg_arrive_options(ctx);
@@ -232,9 +237,20 @@ static __always_inline int mg_tunnel_inside(struct xdp_md *ctx, struct mg_arriva
 }
 
 /*
- * Tunnels to this host are for gateways only, and none but a gateway itself, which looks at the
- * packets first, sends from the access side to a proxy.
+ * Towards a proxy. Nobody but a gateway itself, which looks at the packets first, sends that from
+ * the access side. On the core's, it may be our own that comes by again, on the way from one proxy
+ * to another; the kernel would take nothing from outside that has our address for a source.
  */
+static __always_inline int mg_tunnel_passing(struct xdp_md *ctx, const struct mg_arrival *a,
+					     struct mg_tunnel *t)
+{
+	if (mg_side == MG_SIDE_ACCESS)
+		return mg_tunnel_forged();
+	mg_tunnel_keep(a, t);
+	return mg_hop_on(ctx, t, t->ip_offset);
+}
+
+/* Tunnels to this host are for gateways only. */
 static __always_inline int mg_tunnel_walk(struct xdp_md *ctx, struct mg_arrival *a)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
@@ -246,9 +262,12 @@ static __always_inline int mg_tunnel_walk(struct xdp_md *ctx, struct mg_arrival 
 		return 0;
 	mine = mg_ip_is_mine(a->tuple.server.ip);
 	peer = mg_ip_is_peer(a->tuple.client.ip);
-	if (mine ? !peer
-		 : g->steers && mg_side == MG_SIDE_ACCESS && mg_proxy_at(a->tuple.server.ip))
+	if (mine && !peer)
 		return mg_tunnel_forged();
+	if (!mine && g->steers &&
+	    (mg_side == MG_SIDE_ACCESS || mg_ip_is_mine(a->tuple.client.ip)) &&
+	    mg_proxy_at(a->tuple.server.ip))
+		return mg_tunnel_passing(ctx, a, &t->outer);
 	if (peer && !mg_tunnel_enter(ctx, a, &t->outer))
 		ret = mg_tunnel_inside(ctx, a, t, mine);
 	if (!ret)

@@ -31,7 +31,8 @@
 #include "gateway/store.h"
 #include "gateway/tokenset.h"
 
-#define BEAT_MS 100
+/* Long enough that a machine with much to do does not miss three of them. */
+#define BEAT_MS 300
 #define NAMES	8
 
 /* ---- the store ------------------------------------------------------------------------------- */

@@ -155,6 +155,24 @@ static void test_a_store_that_was_emptied(void **state)
 	net_down(&n);
 }
 
+/* It expired while the proxy was stopped, and what it told since makes a set again: not enough. */
+static void test_a_set_that_lost_some(void **state)
+{
+	static struct net n;
+
+	(void)state;
+	net_up(&n);
+	redis_ask(&n.r, "DEL mpgate:tokens:px1");
+	host_own(&n.px, 1000, 200, true);
+	host_own(&n.px, 0, 200, false);
+	assert_true(wait_until(redis_ask(&n.r, "SCARD mpgate:tokens:px1") == 1000));
+	redis_ask(&n.r, "SREM mpgate:tokens:px1 %08x", token_of(700));
+	assert_true(wait_until(redis_ask(&n.r, "SISMEMBER mpgate:tokens:px1 %08x", token_of(700)) ==
+			       1));
+	assert_true(host_knows(&n.gw[0], PX1, 200, 1000));
+	net_down(&n);
+}
+
 /* A flag taken off while a gateway was away stays off. */
 static void test_undrained_meanwhile(void **state)
 {
@@ -252,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_a_store_that_died_and_is_empty),
 		cmocka_unit_test(test_a_proxy_that_comes_back_late),
 		cmocka_unit_test(test_a_store_that_was_emptied),
+		cmocka_unit_test(test_a_set_that_lost_some),
 		cmocka_unit_test(test_undrained_meanwhile),
 		cmocka_unit_test(test_a_subscriber_cut_off),
 		cmocka_unit_test(test_a_store_that_takes_nothing),

@@ -25,13 +25,13 @@ static void teller_say(struct mg_store_redis *s, mg_redis_fn *fn, uint64_t arg, 
 	mg_redis_send(s->say, fn, arg, more ? 3 : 2, argv, NULL);
 }
 
-static void say_expiry(struct mg_store_redis *s, mg_redis_fn *fn, uint64_t arg, const char *key)
+static void say_expiry(struct mg_store_redis *s, const char *key)
 {
 	char ms[24];
 
 	snprintf(ms, sizeof(ms), "%" PRIu64,
 		 (uint64_t)s->base.heartbeat_ms * MG_STORE_BEATS_TO_DEATH);
-	teller_say(s, fn, arg, "PEXPIRE", key, ms);
+	teller_say(s, NULL, 0, "PEXPIRE", key, ms);
 }
 
 static void say_news(struct mg_store_redis *s, const struct mg_news *news)
@@ -114,7 +114,7 @@ static void say_some_changes(struct mg_store_redis *s)
 	batch_say(s, &went);
 	/* A set that begins has no expiry yet, and the next heartbeat may never come. */
 	if (came.argc > 2 && !s->teller.expires)
-		say_expiry(s, NULL, 0, key);
+		say_expiry(s, key);
 	s->teller.expires = s->base.own.n > 0;
 	say_news(s, &news);
 	s->base.status.published += news.n_tokens;
@@ -145,7 +145,7 @@ static void rewrite_some(struct mg_store_redis *s)
 	while (s->teller.left && b.argc < BATCH + 2)
 		batch_add(&b, own->tokens[--s->teller.left]);
 	batch_say(s, &b);
-	say_expiry(s, NULL, 0, key);
+	say_expiry(s, key);
 }
 
 static void say_member(struct mg_store_redis *s)
@@ -159,7 +159,7 @@ static void say_member(struct mg_store_redis *s)
 	snprintf(sessions, sizeof(sessions), "%zu", s->base.own.n);
 	snprintf(since, sizeof(since), "%" PRIu64, s->teller.since_s);
 	mg_redis_send(s->say, NULL, 0, 8, argv, NULL);
-	say_expiry(s, NULL, 0, key);
+	say_expiry(s, key);
 	teller_say(s, NULL, 0, "SADD", MG_STORE_MEMBERS, s->base.self);
 	strcpy(s->teller.beaten_id, argv[7]);
 }
@@ -192,7 +192,7 @@ static void end_rewrite(struct mg_store_redis *s)
 	teller_say(s, NULL, 0, "UNLINK", tokens, NULL);
 	if (s->base.own.n) {
 		teller_say(s, NULL, 0, "RENAME", rewrite, tokens);
-		say_expiry(s, NULL, 0, tokens);
+		say_expiry(s, tokens);
 	}
 	say_member(s);
 	mg_redis_send(s->say, replaced, 0, 1, exec, NULL);
@@ -247,14 +247,15 @@ static void soon(struct mg_timer *t)
 
 /* ---- heartbeats ---------------------------------------------------------------------------- */
 
-/* The store lost our tokens: it was emptied, or we were away for three heartbeats. */
-static void refreshed(void *ctx, uint64_t expected, const struct redisReply *r)
+/* The store lost some of our tokens: it was emptied, or we were away for three heartbeats, and what
+ * we told since makes the set look alive. */
+static void counted(void *ctx, uint64_t expected, const struct redisReply *r)
 {
 	struct mg_store_redis *s = ctx;
 
 	if (r->type != REDIS_REPLY_INTEGER)
-		mg_redis_distrust(s->say, "to PEXPIRE");
-	else if (expected && !r->integer && !s->teller.rewriting)
+		mg_redis_distrust(s->say, "to SCARD");
+	else if ((uint64_t)r->integer != expected && !s->teller.rewriting && !s->teller.name_taken)
 		mg_teller_rewrite(s);
 }
 
@@ -293,10 +294,11 @@ static void beat(struct mg_timer *timer)
 	if (t->beaten_id[0])
 		mg_redis_send(s->say, compared, id_number(t->beaten_id), 3, get, NULL);
 	say_member(s);
-	say_expiry(s, refreshed, s->base.own.n && !t->changed.n && !t->rewriting,
-		   mg_store_key(key, MG_STORE_TOKENS(s->base.self)));
+	say_expiry(s, mg_store_key(key, MG_STORE_TOKENS(s->base.self)));
+	if (!t->changed.n && !t->rewriting)
+		teller_say(s, counted, s->base.own.n, "SCARD", key, NULL);
 	if (t->rewrite_begun)
-		say_expiry(s, NULL, 0, mg_store_key(key, MG_STORE_REWRITE(s->base.self)));
+		say_expiry(s, mg_store_key(key, MG_STORE_REWRITE(s->base.self)));
 	mg_store_tell_self(&s->base);
 }
 

@@ -131,9 +131,10 @@ static struct xdp_md context(const struct steer_run *r, enum mg_side side, size_
 				.ingress_ifindex = side == MG_SIDE_ACCESS ? r->px0 : r->px1 };
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the kernel writes to out */
+/* NOLINTBEGIN(readability-non-const-parameter): the kernel writes to out */
 int steer_run_bytes(struct steer_run *r, enum mg_side side, const uint8_t *frame, size_t len,
 		    uint8_t *out, size_t *out_len)
+/* NOLINTEND(readability-non-const-parameter) */
 {
 	struct xdp_md ctx = context(r, side, len);
 	DECLARE_LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (__u32)len,

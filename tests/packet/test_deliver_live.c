@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Steering on real interfaces, native and generic: frames that go in on px0 come out of px1, or
- * back to where they came from.
+ * back to where they came from, or go on to the stack without their tunnel.
  */
 #include <arpa/inet.h>
 #include <linux/if_link.h>
@@ -60,8 +60,8 @@ static int listen_on(const char *interface)
 	return fd;
 }
 
-/* Does this frame come in, among others? */
-static bool comes(int fd, const uint8_t *bytes, size_t len, size_t from_offset)
+/* Does this frame come in, among others, and to the stack as of this protocol? */
+static bool comes(int fd, const uint8_t *bytes, size_t len, size_t from_offset, uint16_t protocol)
 {
 	static uint8_t got[FRAME_MAX];
 	struct pollfd p = { .fd = fd, .events = POLLIN };
@@ -71,7 +71,7 @@ static bool comes(int fd, const uint8_t *bytes, size_t len, size_t from_offset)
 		socklen_t from_len = sizeof(from);
 		ssize_t n = recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &from_len);
 
-		if (from.sll_pkttype == PACKET_OUTGOING)
+		if (from.sll_pkttype == PACKET_OUTGOING || ntohs(from.sll_protocol) != protocol)
 			continue;
 		if (n == (ssize_t)len &&
 		    !memcmp(got + from_offset, bytes + from_offset, len - from_offset))
@@ -100,7 +100,7 @@ static void one_way(const struct deliver_way *way, bool v6)
 	memcpy(wanted, frame, len);
 	wanted_len = deliver_expected(wanted, len, way);
 	assert_int_equal(lab_send("ue0", frame, len), 0);
-	assert_true(comes(far, wanted, wanted_len, 0));
+	assert_true(comes(far, wanted, wanted_len, 0, (uint16_t)(wanted[12] << 8 | wanted[13])));
 	close(far);
 }
 
@@ -119,8 +119,30 @@ static void one_answer(bool v6)
 	deliver_flow_put(&f, false);
 	assert_int_equal(lab_send("ue0", frame, len), 0);
 	memcpy(wanted + 14 + header + 8, frame + 14, quote);
-	assert_true(comes(near, wanted, 14 + header + 8 + quote, 14 + header + 8));
+	assert_true(comes(near, wanted, 14 + header + 8 + quote, 14 + header + 8,
+			  v6 ? ETH_P_IPV6 : ETH_P_IP));
 	close(near);
+}
+
+/* The stack gets what was in the tunnel, and takes it for what it is. */
+static void one_unwrapped(bool v6, bool outer_v6)
+{
+	struct mg_peer_key key = { .bits = 128 };
+	struct frame f = segment(v6, 200);
+	size_t len = frame_build(frame, &f), wrapped;
+	int here = listen_on("px0");
+	uint8_t ip[16], one = 1;
+
+	deliver_fresh(NULL);
+	steer_ip(ip, deliver_address(1, outer_v6));
+	steer_put(STEER_MAP(&rig.run, mg_mine), ip, &one);
+	steer_ip(key.ip, deliver_source(outer_v6));
+	steer_put(STEER_MAP(&rig.run, mg_peers), &key, &one);
+	memcpy(wanted, frame, len);
+	wrapped = wrap_frame(frame, len, deliver_source(outer_v6), deliver_address(1, outer_v6));
+	assert_int_equal(lab_send("ue0", frame, wrapped), 0);
+	assert_true(comes(here, wanted, len, 0, v6 ? ETH_P_IPV6 : ETH_P_IP));
+	close(here);
 }
 
 static void one_mode(__u32 mode)
@@ -136,6 +158,8 @@ static void one_mode(__u32 mode)
 			one_way(&way, v6);
 		}
 		one_answer(v6);
+		one_unwrapped(v6, false);
+		one_unwrapped(v6, true);
 	}
 	detach(mode);
 }

@@ -169,7 +169,7 @@ static void test_a_set_that_lost_some(void **state)
 	redis_ask(&n.r, "SREM mpgate:tokens:px1 %08x", token_of(700));
 	assert_true(wait_until(redis_ask(&n.r, "SISMEMBER mpgate:tokens:px1 %08x", token_of(700)) ==
 			       1));
-	assert_true(host_knows(&n.gw[0], PX1, 200, 1000));
+	assert_true(wait_until(host_knows(&n.gw[0], PX1, 200, 1000)));
 	net_down(&n);
 }
 

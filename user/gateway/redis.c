@@ -47,7 +47,8 @@ struct mg_redis {
 	uint64_t heard_ms; /* or when we began to wait for a word */
 
 	bool broken; /* to be taken down by whoever is outermost */
-	bool told;   /* that it is up */
+	bool suspected;
+	bool told; /* that it is up */
 	char why[128];
 	char logged[128]; /* the reason told last; "" once it was back */
 };
@@ -125,7 +126,7 @@ static void take_down(struct mg_redis *r)
 
 	hang_up(r);
 	r->state = RESTING;
-	r->broken = r->wants_room = false;
+	r->broken = r->wants_room = r->suspected = false;
 	tell_away(r);
 	arm_retry(r);
 	if (was_up)
@@ -374,11 +375,15 @@ static void begin(struct mg_redis *r)
 static void watch(struct mg_redis *r, uint64_t now_ms)
 {
 	const char *ping[] = { "PING" };
+	bool silent = (r->face.heard || mg_redis_asked_any(&r->asked)) &&
+		      now_ms - r->heard_ms > ANSWER_MS;
 
-	if ((r->face.heard || mg_redis_asked_any(&r->asked)) && now_ms - r->heard_ms > ANSWER_MS) {
+	/* Maybe it was us who did not listen: what has come is read before the second look. */
+	if (silent && r->suspected) {
 		fail(r, "it does not answer", "");
 		return;
 	}
+	r->suspected = silent;
 	if (now_ms - r->up_ms >= STABLE_MS)
 		tell_back(r);
 	if (r->face.heard)

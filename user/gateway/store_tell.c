@@ -225,7 +225,8 @@ void mg_teller_rewrite(struct mg_store_redis *s)
 	mg_tokenset_free(&s->teller.changed);
 	s->teller.rewriting = true;
 	s->teller.rewrite_begun = false;
-	mg_teller_go(s);
+	/* What else changes in this round is part of it. */
+	mg_timer_arm(&s->base.loop->timers, &s->teller.soon, 0);
 }
 
 void mg_teller_changed(struct mg_store_redis *s, uint32_t token)

@@ -129,19 +129,30 @@ static int copy_one(void *ctx, const void *key, const void *value)
 	return 0;
 }
 
+/* One call for all of them, but where one has no room or may be there already. */
+static int copy_batch(void *ctx, struct batch *b, __u32 n)
+{
+	struct copy *c = ctx;
+	struct each each = { .fn = copy_one, .ctx = c };
+	__u32 done = n;
+
+	if (!c->only_missing && !bpf_map_update_batch(c->to, b->keys, b->values, &done, NULL))
+		return 0;
+	return hand_over(&each, b, n);
+}
+
 long mg_map_copy(int from, int to, bool only_missing)
 {
 	struct copy c = { .to = to, .only_missing = only_missing };
-	struct bpf_map_info info = { 0 };
-	__u32 size = sizeof(info);
-	int err;
+	struct batch b;
+	int err = begin(&b, from);
 
-	if (bpf_obj_get_info_by_fd(to, &info, &size))
-		return -errno;
-	c.there = calloc(1, info.value_size);
-	if (!c.there)
-		return -ENOMEM;
-	err = mg_map_each(from, copy_one, &c);
+	c.there = err ? NULL : calloc(1, b.info.value_size);
+	if (!err && !c.there)
+		err = -ENOMEM;
+	if (!err)
+		err = each_batch(from, &b, copy_batch, &c);
 	free(c.there);
+	end(&b);
 	return err ? err : c.lost;
 }

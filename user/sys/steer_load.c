@@ -70,24 +70,29 @@ static int set_sizes(struct mg_steer *s, const struct mg_config *cfg, const stru
 	return err;
 }
 
-/* True if its entries fit into the map, but not it itself. */
-static bool can_be_copied(int fd, const struct bpf_map *map)
+/* How many it has room for, if its entries fit into the map, but not it itself; or 0. */
+static uint32_t can_be_copied(int fd, const struct bpf_map *map)
 {
 	struct bpf_map_info info = { 0 };
 	__u32 size = sizeof(info);
 
-	return !bpf_obj_get_info_by_fd(fd, &info, &size) &&
-	       info.type == (__u32)bpf_map__type(map) && info.key_size == bpf_map__key_size(map) &&
-	       info.value_size == bpf_map__value_size(map) &&
-	       info.max_entries != bpf_map__max_entries(map);
+	if (bpf_obj_get_info_by_fd(fd, &info, &size) || info.type != (__u32)bpf_map__type(map) ||
+	    info.key_size != bpf_map__key_size(map) ||
+	    info.value_size != bpf_map__value_size(map) ||
+	    info.max_entries == bpf_map__max_entries(map))
+		return 0;
+	return info.max_entries;
 }
 
 static void keep_old(struct mg_steer *s, const struct mg_bpffs *bpffs)
 {
 	for (size_t i = 0; i < MG_STEER_OLDS; i++) {
+		const struct bpf_map *map = map_of(s, sized[i]);
 		int fd = mg_bpffs_get(bpffs, sized[i]);
+		uint32_t room = fd < 0 ? 0 : can_be_copied(fd, map);
 
-		if (fd >= 0 && can_be_copied(fd, map_of(s, sized[i])))
+		s->old[i].is_larger = room > bpf_map__max_entries(map);
+		if (room)
 			s->old[i].fd = fd;
 		else if (fd >= 0)
 			close(fd);
@@ -135,10 +140,17 @@ static void copy_all(struct mg_steer *s)
 	}
 }
 
+/* Where there is less room now, that would drive out others that are as good. */
+static void copy_missing(struct mg_steer *s, size_t i)
+{
+	if (!s->old[i].is_larger)
+		copy_old(s, i, true);
+}
+
 void mg_steer_settle(struct mg_steer *s)
 {
-	copy_old(s, MG_STEER_OLD_FLOWS, true);
-	copy_old(s, MG_STEER_OLD_LEARNED, true);
+	copy_missing(s, MG_STEER_OLD_FLOWS);
+	copy_missing(s, MG_STEER_OLD_LEARNED);
 	for (size_t i = 0; i < MG_STEER_OLDS; i++) {
 		if (s->old[i].fd >= 0)
 			close(s->old[i].fd);

@@ -24,7 +24,8 @@ struct mg_steer_port {
 /* A map of an earlier daemon's that could not be used as it is */
 struct mg_steer_old {
 	int fd; /* -1: none */
-	int next;
+	bool is_larger;
+	int next; /* what takes its place */
 };
 
 enum {

@@ -20,6 +20,7 @@ STEER_VIRTUAL=("address: \"$VIP4\", group: all" "address: \"$VIP6\", group: all"
 STEER_SELECTION=()
 STEER_GATEWAY="flows_max: 65536, tokens_max: 65536"
 STEER_STORE=redis://10.3.0.9:6379
+declare -A ACCESS=([gw1]="a0" [gw2]="a0") # a gateway's links to UEs
 # More of a host's own, YAML lines: OWN[px1]="intercept: …"
 declare -A OWN=()
 
@@ -44,6 +45,23 @@ steer_net_up() {
 
 xdp_pass() { # SPACE IF…: so that what XDP at the other end sends back is taken
 	nsx "$1" python3 "$TOOLS/xdppass.py" "${@:2}" >>"$T/topology.log" 2>&1 || bail "XDP on the links"
+}
+
+# Another UE, 10.1.100.2, behind a link of its own to gw1: space u2, plain TCP.
+second_ue_up() {
+	ip netns add "$TOPO-u2" || bail "another namespace"
+	TOPO_SPACES+=" u2"
+	topo_veth u2 u0 gw1 a1
+	ip -n "$TOPO-u2" -batch - <<-END
+		link set u0 up
+		addr add 10.1.100.2/24 dev u0
+		route add default via 10.1.100.1
+	END
+	topo_ip gw1 link set a1 up
+	topo_ip gw1 addr add 10.1.100.1/24 dev a1
+	topo_sysctl u2 net.mptcp.enabled=1 net.ipv4.tcp_congestion_control=reno
+	nsx u2 ethtool -K u0 tx off >/dev/null
+	ACCESS[gw1]="a0 a1"
 }
 
 # ---- the store ----------------------------------------------------------------------------------
@@ -75,7 +93,7 @@ write_host() { # gwN or pxN: $T/NAME.yaml
 			interfaces:
 		END
 		case $1 in
-		gw*) write_gateway ;;
+		gw*) write_gateway "$1" ;;
 		px*) write_proxy "$1" ;;
 		esac
 		items proxies "${PROXY[@]}"
@@ -85,8 +103,9 @@ write_host() { # gwN or pxN: $T/NAME.yaml
 }
 
 write_gateway() {
+	local link
+	for link in ${ACCESS[$1]}; do echo "  - { name: $link, role: access }"; done
 	cat <<-END
-		  - { name: a0, role: access }
 		  - { name: c0, role: core }
 		  - { name: c1, role: core }
 		gateway: { $STEER_GATEWAY }

@@ -9,14 +9,15 @@ PROXY=([px1]="name: px1, address: 10.3.0.21, deliver: l2, kind: on-path, locatio
 	[px2]="name: px2, address: 10.3.0.22, deliver: ipip, kind: off-path, location: centre"
 	[px3]="name: px3, address: 10.3.3.2, deliver: ipip, kind: off-path, location: centre, weight: 2")
 STEER_GROUPS=("name: near, members: [ px1 ], check: { port: 5124, $CHECK }"
-	"name: anchors, members: [ px2, px3 ], hash: flow, check: { port: 5124, $CHECK }"
+	"name: anchors, members: [ px2, px3 ], check: { port: 5124, $CHECK }"
+	"name: flows, members: [ px2, px3 ], hash: flow, check: { port: 5124, $CHECK }"
 	"name: third, members: [ px3 ], check: { port: 5124, $CHECK }")
 STEER_VIRTUAL=()
 STEER_GATEWAY="flows_max: 65536, tokens_max: 65536, location: here"
 STEER_SELECTION=(
 	'access: 10.1.200.0/24, service: "10.4.0.2/32:9000", group: third'
-	'interface: a0, service: "10.4.0.2/32:9001", group: anchors'
-	'interface: c1, service: "10.4.0.2/32:9002", group: near'
+	'interface: a0, service: "10.4.0.2/32:9001", group: flows'
+	'interface: a1, service: "10.4.0.2/32:9002", group: near'
 	'service: "10.4.0.2/32:9003", expect: throughput'
 	'service: "10.4.0.2/32:9004", expect: continuity'
 	'service: "fd00:4::/64", expect: throughput'
@@ -26,6 +27,7 @@ for host in px1 px2 px3; do
 	OWN[$host]="intercept: { mode: take-over, source: shared, stale_ms: 3000 }"
 done
 steer_net_up
+second_ue_up
 start_host px1 px2 px3 gw1
 ok "all proxies are up" wait_until 10 proxies_are up gw1
 for port in 9000 9001 9002 9003 9004; do mirror "m$port" sv mirror $port; done
@@ -50,29 +52,32 @@ goes "an access network" 10.4.0.2:9000 10.1.200.1 "$third"
 : >"$T/calls.events"
 herd herd --first 10.1.201.1 --rounds 1 10.4.0.2:9000
 is "another access network passes by" "$(herd_get herd 'd["by"]')" '{"10.1.201.1": 1}'
-goes "an interface" 10.4.0.2:9001 "$SUB1" "$second" "$third"
+goes "an interface, by flow" 10.4.0.2:9001 "$SUB1" "$second" "$third"
 share=$(herd_get herd "d['by']['$third']")
 herd herd --first "$SUB1" --rounds 1 10.4.0.2:9002
 is "another interface passes by" "$(herd_get herd 'd["by"]')" "{\"$SUB1\": 1}"
+is "that interface does not" "$(nsx u2 python3 "$TOOLS/herd.py" --rounds 1 10.4.0.2:9002 | jget 'd["by"]')" \
+	"{\"$near\": 1}"
 goes "throughput: the proxy that is near" 10.4.0.2:9003 "$SUB1" "$near"
 goes "continuity: anchors" 10.4.0.2:9004 "$SUB1" "$second" "$third"
 between "weights: two thirds at the heavier (of 40)" "$share" 17 37
 
-# locate_all NAME SERVER-PORT FIRST: what it says of the 40, before they come, is where they come
+# locate_all NAME SERVER-PORT FIRST: what it says of 12, before they come, is where they come
 locate_all() {
 	local i
 	: >"$T/calls.events"
-	for i in {0..9}; do
-		hget gw1 locate --in a0 --capable "10.1.128.$((i + 1)):0" "10.4.0.2:$2" 'd["proxy"]'
+	for i in {0..11}; do
+		hget gw1 locate --in a0 --capable "10.1.128.$((i + 1)):1" "10.4.0.2:$2" 'd["proxy"]'
 	done >"$T/said"
-	herd herd --first "$SUB1" --subscribers 10 --count 10 --rounds 1 --events "$T/calls.events" "10.4.0.2:$2"
+	herd herd --first "$SUB1" --subscribers 12 --count 12 --rounds 1 --events "$T/calls.events" "10.4.0.2:$2"
 	while read -r name; do echo "${SEEN[$name]}"; done <"$T/said" >"$T/said.seen"
 	is "$1: locate said where they went" \
 		"$(calls '" ".join(e["who"] for e in sorted(ev, key=lambda e: list(map(int, e["from"].split(".")))))')" \
 		"$(xargs <"$T/said.seen")"
 }
 
-locate_all "throughput" 9003
+locate_all "continuity" 9004
+like "which were both anchors" "$(sort -u "$T/said" | xargs)" "px2 px3"
 is "locate: plain TCP passes" "$(hget gw1 locate --syn 10.1.128.1:1000 10.4.0.2:9003 'd["what"], d["why"]')" \
 	'["pass", "not_ours"]'
 is "locate: what no rule has passes" \

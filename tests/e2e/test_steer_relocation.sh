@@ -7,28 +7,15 @@
 . "$(dirname "$0")/steer.sh"
 
 size=12000000
-steer_up
+steer_net_up
+second_ue_up
+start_store
+start_host px1 px2 px3 gw1 gw2
+ok "all proxies are up" wait_until 10 proxies_are up
 start_server "8000:both:$size"
 mirror mirror sv mirror 9000
 
 # Who stays: a UE of its own at gw1, plain TCP and UDP to a server.
-ip netns add "$TOPO-u2" && TOPO_SPACES+=" u2"
-topo_veth u2 u0 gw1 a1
-ip -n "$TOPO-u2" -batch - <<-END
-	link set u0 up
-	addr add 10.1.100.2/24 dev u0
-	route add default via 10.1.100.1
-END
-topo_ip gw1 link set a1 up
-topo_ip gw1 addr add 10.1.100.1/24 dev a1
-topo_sysctl u2 net.mptcp.enabled=0 net.ipv4.tcp_congestion_control=reno
-nsx u2 ethtool -K u0 tx off >/dev/null
-stop gw1
-write_host gw1
-sed -i 's/^  - { name: a0, role: access }/&\n  - { name: a1, role: access }/' "$T/gw1.yaml"
-launch_host gw1
-ok "gw1 has one more access link" wait_until 10 proxies_are up
-
 spawn udpserver nsx sv python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -143,6 +130,6 @@ between "frames of control traffic" "$(jget 'd["frames"]' "$found")" 300 1000000
 is "keys in them" "$(jget 'd["found"]' "$found")" 0
 between "the same search finds keys where they are" \
 	"$(python3 "$TOOLS/mpkeys.py" find "$T/keys.pcap" "$T/keys.pcap" | jget 'd["found"]')" 126 126
-token=$(python3 "$TOOLS/mpkeys.py" list "$T/keys.pcap" | head -n 1 | cut -d' ' -f3)
+token=$(python3 "$TOOLS/mpkeys.py" list "$T/keys.pcap" | sed -n '1s/ [^ ]*$//; 1s/.* //p')
 ok "the store was told the tokens, which is all it needs" grep -aq "$token" "$T/store.pcap"
 finish

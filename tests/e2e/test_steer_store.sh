@@ -85,7 +85,7 @@ for host in px1 px2 px3; do
 	tokens=$(hget $host sessions '" ".join(s["token"] for s in d)')
 	# shellcheck disable=SC2086 # a list of words
 	store_cli sadd "mpgate:tokens:${liar[$host]}" $tokens >/dev/null
-	store_cli publish mpgate:events "${liar[$host]} +${tokens// / +}" >/dev/null
+	store_cli publish mpgate:events "own ${liar[$host]} +${tokens// / +}" >/dev/null
 done
 two_owners() {
 	[ "$(hget gw2 tokens 'len([t for t in d if t["origin"] == "pushed"])')" = 120 ]

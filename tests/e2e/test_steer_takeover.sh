@@ -22,10 +22,10 @@ downlink() {
 	echo $(($(steer_count gw1 downlink) + $(steer_count gw2 downlink)))
 }
 
-sessions() { # that the proxies have ended so far
+sessions() { # that the proxies have taken over so far
 	local host sum=0
 	for host in px1 px2 px3; do
-		sum=$((sum + $(hget $host counters 'd["relay"]["sessions_opened"]')))
+		sum=$((sum + $(hget $host counters 'd["hold"]["replayed"]')))
 	done
 	echo $sum
 }
@@ -38,7 +38,7 @@ taken() {
 		--events "$T/calls.events" "$2"
 	is "$1: sessions whose every byte was right" "$(herd_get herd 'd["good"], d["broken"]')" "[$4, {}]"
 	is "$1: sessions whose join was established" "$(herd_get herd 'd["joined"], d["fallback"]')" "[$4, 0]"
-	is "$1: the proxies ended so many" "$(($(sessions) - before))" "$4"
+	is "$1: the proxies took so many over" "$(($(sessions) - before))" "$4"
 	is "$1: the server saw each UE's own address" \
 		"$(calls '[e["who"] for e in ev if e["who"] != "plain " + e["from"]]')" "[]"
 	between "$1: what the server sent was steered" "$(($(downlink) - down))" $((4 * $4)) 1000000

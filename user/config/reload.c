@@ -103,19 +103,9 @@ static bool is_steered(const struct mg_config_steer *s)
 	return s->n_proxies || s->n_gateways;
 }
 
-static bool is_proxy(const struct mg_config *c)
-{
-	for (size_t i = 0; i < c->steer.n_proxies; i++) {
-		if (strcmp(c->steer.proxies[i].name, c->node) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Proxies, groups, virtual addresses, rules and gateways come and go. What does not is what was
- * decided at the start: which program runs, how large its maps are, whether this host's sessions
- * are anybody's business.
+ * decided at the start: which program runs, and how large its maps are.
  */
 static void check_reload_steer(const struct mg_config *running, const struct mg_config *next,
 			       struct mg_findings *f)
@@ -124,11 +114,6 @@ static void check_reload_steer(const struct mg_config *running, const struct mg_
 		mg_finding_path(f, next->steer.n_gateways ? "gateways" : "proxies",
 				"cannot change while running from or to none, expected %s",
 				is_steered(&running->steer) ? "some" : "none as before");
-	else if (is_proxy(running) != is_proxy(next))
-		mg_finding_path(f, "proxies",
-				"cannot change while running whether node is one of them, expected "
-				"%s %s",
-				running->node, is_proxy(running) ? "there as before" : "not there");
 	if (next->steer.n_groups > running->steer.n_groups)
 		mg_finding_path(f, "groups",
 				"cannot become more while running, expected at most %zu",

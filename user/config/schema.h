@@ -257,7 +257,7 @@ bool mg_config_has_role(const struct mg_config *c, enum mg_role role);
 const char *mg_config_address_trouble(const struct in6_addr *ip);
 
 const char *mg_config_kind_name(enum mg_proxy_kind kind);
-/* Of its first member. */
+/* Of its first member; off-path without one. */
 enum mg_proxy_kind mg_config_group_kind(const struct mg_config_steer *s, size_t group);
 
 #endif

@@ -70,7 +70,7 @@ static int make_members(struct mg_config_steer *s, size_t group, const struct mg
 	struct mg_config_group *g = &s->groups[group];
 	char path[64], quoted[MG_QUOTE_BYTES];
 
-	g->members = calloc(raw->n_members, sizeof(*g->members));
+	g->members = calloc(raw->n_members + 1, sizeof(*g->members));
 	if (!g->members)
 		return -ENOMEM;
 	for (size_t i = 0; i < raw->n_members; i++) {
@@ -223,7 +223,9 @@ const char *mg_config_kind_name(enum mg_proxy_kind kind)
 
 enum mg_proxy_kind mg_config_group_kind(const struct mg_config_steer *s, size_t group)
 {
-	return s->proxies[s->groups[group].members[0]].kind;
+	const struct mg_config_group *g = &s->groups[group];
+
+	return g->n_members ? s->proxies[g->members[0]].kind : MG_PROXY_OFF_PATH;
 }
 
 static bool is_near(const struct mg_config_steer *s, const struct mg_config_group *g)

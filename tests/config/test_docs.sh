@@ -88,5 +88,12 @@ for i in 1 2; do
 	[ -s "$work/example" ] && "$tool" "$work/example" >/dev/null 2>"$work/diff"
 	result $? "example $i of the README is a configuration"
 done
+
+# shellcheck disable=SC2016 # backquotes of Markdown
+sed -n 's/^} \(mg_[a-z_]*\) SEC("\.maps");$/\1/p' bpf/*.h bpf/*.c | sort -u >"$work/maps"
+# shellcheck disable=SC2016
+grep -o '`mg_[a-z_]*`' docs/maps.md | tr -d '`' | sort -u | comm -13 - "$work/maps" >"$work/diff"
+[ -s "$work/maps" ] && [ ! -s "$work/diff" ]
+result $? "maps.md has every map"
 echo "1..$n"
 exit "$failed"

@@ -163,10 +163,10 @@ static void test_window(void **state)
 		uint32_t behind;
 		bool learns;
 	} windows[] = { { 1, true },
-		     { 0xffff, true },
-		     { 0x10000, false },
-		     { 0x7fffffff, false },
-		     { (uint32_t)-1, false } };
+			{ 0xffff, true },
+			{ 0x10000, false },
+			{ 0x7fffffff, false },
+			{ (uint32_t)-1, false } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]); i++) {

@@ -146,11 +146,25 @@ static void test_who_may(void **state)
 	assert_string_equal(mg_command_name(MG_CMD_LOG_LEVEL), "log-level");
 }
 
+struct refused {
+	const char *line, *why;
+};
+
+static void assert_refused(const struct refused *bad, size_t n)
+{
+	struct mg_control_request req;
+	char why[128];
+
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(parse(&req, bad[i].line, why), -EINVAL);
+		if (!strstr(why, bad[i].why))
+			fail_msg("%s gave: %s", bad[i].line, why);
+	}
+}
+
 static void test_refused_requests(void **state)
 {
-	static const struct {
-		const char *line, *why;
-	} bad[] = {
+	static const struct refused bad[] = {
 		{ "", "not one JSON object" },
 		{ "status", "not one JSON object" },
 		{ "[\"status\"]", "not one JSON object" },
@@ -178,6 +192,15 @@ static void test_refused_requests(void **state)
 		  "servers-forget needs \"server\"" },
 		{ "{\"cmd\":\"servers-forget\",\"server\":\"10.0.0.1\"}",
 		  "servers-forget needs \"server\"" },
+	};
+
+	(void)state;
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+}
+
+static void test_refused_about_gateways(void **state)
+{
+	static const struct refused bad[] = {
 		{ "{\"cmd\":\"drain\",\"proxy\":\"\"}", "drain needs \"proxy\"" },
 		{ "{\"cmd\":\"drain\",\"proxy\":7}", "drain needs \"proxy\"" },
 		{ "{\"cmd\":\"drain\",\"group\":\"px1\"}", "drain takes \"proxy\" and nothing" },
@@ -208,15 +231,9 @@ static void test_refused_requests(void **state)
 		{ "{\"cmd\":\"locate\",\"server\":\"10.9.0.1:1\"}",
 		  "locate takes \"client\", \"to\", \"in\", \"kind\", \"token\" and nothing" },
 	};
-	struct mg_control_request req;
-	char why[128];
 
 	(void)state;
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		assert_int_equal(parse(&req, bad[i].line, why), -EINVAL);
-		if (!strstr(why, bad[i].why))
-			fail_msg("%s gave: %s", bad[i].line, why);
-	}
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
 }
 
 static void test_length_limit(void **state)
@@ -341,6 +358,7 @@ int main(void)
 		cmocka_unit_test(test_forget_all),
 		cmocka_unit_test(test_who_may),
 		cmocka_unit_test(test_refused_requests),
+		cmocka_unit_test(test_refused_about_gateways),
 		cmocka_unit_test(test_length_limit),
 		cmocka_unit_test(test_truncated_at_every_byte),
 		cmocka_unit_test(test_result),

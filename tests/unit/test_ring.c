@@ -114,10 +114,10 @@ static void test_one_goes_and_comes_back(void **state)
 				else
 					assert_int_equal(after[i], before[i]);
 			}
-			for (uint16_t p = 1; p <= n; p++) {
+			for (size_t p = 1; p <= n; p++) {
 				if (p != gone + 1)
-					assert_share(after, p, MG_RING_SLOTS / (double)(n - 1),
-						     0.1);
+					assert_share(after, (uint16_t)p,
+						     MG_RING_SLOTS / (double)(n - 1), 0.1);
 			}
 			members[gone].takes = true;
 			assert_int_equal(mg_ring_fill(other, members, n), 0);

@@ -112,7 +112,7 @@ static int copy_name(char *to, size_t size, const char *text)
 {
 	if (!*text || strlen(text) >= size)
 		return -EINVAL;
-	strcpy(to, text);
+	memcpy(to, text, strlen(text) + 1);
 	return 0;
 }
 

@@ -32,14 +32,9 @@ struct mg_check {
 	struct mg_check_state state;
 	bool known;	 /* it was up or down before */
 	uint32_t in_row; /* answers */
-	uint64_t n;	 /* questions asked; the last is at (n - 1) % fall */
-	struct question questions[];
+	struct question *newest;
+	struct question questions[]; /* in turns */
 };
-
-static struct question *newest(struct mg_check *c)
-{
-	return &c->questions[(c->n - 1) % c->options.how.fall];
-}
 
 /* reset: the other side is to forget the connection, too, whatever it waits for. */
 static void hang_up(struct question *q, bool reset)
@@ -76,13 +71,13 @@ static uint32_t verdict_ms(const struct mg_check *c)
 /* None of the last `fall` questions was answered, and the newest had its chance. */
 static bool looks_dead(struct mg_check *c)
 {
-	if (c->n < c->options.how.fall)
+	if (c->state.asked < c->options.how.fall)
 		return false;
 	for (uint32_t i = 0; i < c->options.how.fall; i++) {
 		if (c->questions[i].state == ANSWERED)
 			return false;
 	}
-	return newest(c)->state == FAILED || c->loop->now_ms >= newest(c)->asked_ms + verdict_ms(c);
+	return c->newest->state == FAILED || c->loop->now_ms >= c->newest->asked_ms + verdict_ms(c);
 }
 
 static void judge(struct mg_check *c)
@@ -218,12 +213,14 @@ static int begin(struct question *q, const struct mg_ep *to)
 /* The place of the one asked `fall` intervals ago: it had all the time it gets. */
 static void ask(struct mg_check *c)
 {
-	struct question *q = &c->questions[c->n % c->options.how.fall];
+	struct question *q = c->newest + 1;
 	int err;
 
+	if (q == c->questions + c->options.how.fall)
+		q = c->questions;
 	if (q->state == OPEN)
 		fail(q, "no answer");
-	c->n++;
+	c->newest = q;
 	c->state.asked++;
 	q->state = OPEN;
 	q->sent = false;
@@ -259,6 +256,7 @@ int mg_check_open(struct mg_check **out, struct mg_loop *loop, const struct mg_c
 	c->options = *o;
 	c->state.up = o->presumed == MG_CHECK_UP;
 	c->state.last_fault = "";
+	c->newest = &c->questions[o->how.fall - 1];
 	c->known = o->presumed != MG_CHECK_UNKNOWN;
 	c->ask.fire = time_to_ask;
 	c->verdict.fire = time_for_verdict;

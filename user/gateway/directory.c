@@ -107,7 +107,7 @@ static struct member *get_member(struct mg_directory *d, const char *name)
 	if (d->n_members < MEMBERS_MAX)
 		d->n_members++;
 	*m = (struct member){ 0 };
-	strcpy(m->name, name);
+	memcpy(m->name, name, strlen(name) + 1);
 	return m;
 }
 

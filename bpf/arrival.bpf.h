@@ -34,7 +34,7 @@ struct mg_arrival {
 	__u8 reason; /* enum mg_reason, of the class */
 	__u8 has_syn, has_ack, has_fin, has_rst;
 	__u8 is_tcp;	/* the fields of TCP are filled in */
-	__u8 is_icmp;	/* an ICMP error that quotes TCP: tuple and v6 are those of the quote */
+	__u8 is_icmp;	/* an ICMP error that quotes TCP: tuple, v6 and protocol are of the quote */
 	__u8 is_tunnel; /* an ICMP error that quotes IP in IP: as above, without ports */
 	__u8 unwrapped; /* came in a tunnel, for this host */
 	__u8 protocol;	/* behind IP, which begins at tcp_offset whatever it is */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Hosts that share a store, each with a loop on a thread of its own and a directory that believes
- * what it is told; and a real Redis, in a network namespace of the test's own. Hosts are static
- * records: those of a test that failed run on beside the others.
+ * what it is told; with a real Redis (redis_rig.h), in a network namespace of the test's own. Hosts
+ * are static records: those of a test that failed run on beside the others.
  */
 #ifndef MG_TESTS_STORE_RIG_H
 #define MG_TESTS_STORE_RIG_H
@@ -18,124 +18,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
-
-#include <hiredis/hiredis.h>
 
 #include "abi/steer.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "gateway/store.h"
 #include "gateway/tokenset.h"
+#include "redis_rig.h"
 
 /* Long enough that a machine with much to do does not miss three of them. */
 #define BEAT_MS 300
 #define NAMES	8
-
-/* ---- the store ------------------------------------------------------------------------------- */
-
-struct redis_rig {
-	char dir[64];
-	char url[128]; /* its socket */
-	pid_t pid;
-	redisContext *c;
-};
-
-static inline void redis_run(struct redis_rig *r, const char *const options[])
-{
-	const char *argv[24] = { "tests/tools/redis.sh", r->dir };
-	char path[96];
-	size_t n = 2;
-
-	for (size_t i = 0; options && options[i] && n < 23; i++)
-		argv[n++] = options[i];
-	r->pid = fork();
-	if (r->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* with a test that failed */
-		execv(argv[0], (char **)argv);
-		_exit(127);
-	}
-	snprintf(path, sizeof(path), "%s/redis.sock", r->dir);
-	snprintf(r->url, sizeof(r->url), "redis+unix://%s", path);
-	assert_true(wait_until({
-		r->c = redisConnectUnix(path);
-		bool yes = r->c && !r->c->err;
-		if (!yes && r->c)
-			redisFree(r->c);
-		yes;
-	}));
-}
-
-static inline void redis_up(struct redis_rig *r, const char *const options[])
-{
-	*r = (struct redis_rig){ .dir = "/tmp/mpgate-store-XXXXXX" };
-	assert_non_null(mkdtemp(r->dir));
-	redis_run(r, options);
-}
-
-static inline void redis_kill(struct redis_rig *r)
-{
-	kill(r->pid, SIGKILL);
-	kill(r->pid, SIGCONT);
-	assert_int_equal(waitpid(r->pid, NULL, 0), r->pid);
-	redisFree(r->c);
-	r->c = NULL;
-}
-
-static inline void redis_down(struct redis_rig *r)
-{
-	char path[96];
-
-	redis_kill(r);
-	snprintf(path, sizeof(path), "%s/redis.sock", r->dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/redis-server", r->dir);
-	unlink(path);
-	snprintf(path, sizeof(path), "%s/redis.log", r->dir);
-	unlink(path);
-	rmdir(r->dir);
-}
-
-/* The answer as a number: an integer, or how many elements it has; -1 for anything else. */
-static inline long redis_ask(struct redis_rig *r, const char *format, ...)
-{
-	redisReply *reply;
-	long n = -1;
-	va_list ap;
-
-	va_start(ap, format);
-	reply = redisvCommand(r->c, format, ap);
-	va_end(ap);
-	assert_non_null(reply);
-	if (reply->type == REDIS_REPLY_ERROR)
-		print_message("redis: %s\n", reply->str);
-	if (reply->type == REDIS_REPLY_INTEGER)
-		n = (long)reply->integer;
-	else if (reply->type == REDIS_REPLY_ARRAY)
-		n = (long)reply->elements;
-	else if (reply->type == REDIS_REPLY_STATUS)
-		n = 0;
-	freeReplyObject(reply);
-	return n;
-}
-
-/* The number behind "name" and `between` in the text that INFO gives. */
-static inline long redis_info(struct redis_rig *r, const char *section, const char *name)
-{
-	redisReply *reply = redisCommand(r->c, "INFO %s", section);
-	const char *at;
-	long n = -1;
-
-	assert_non_null(reply);
-	at = strstr(reply->str, name);
-	if (at)
-		n = strtol(at + strlen(name), NULL, 10);
-	freeReplyObject(reply);
-	return n;
-}
 
 /* ---- a host ---------------------------------------------------------------------------------- */
 
@@ -172,7 +67,7 @@ static inline struct told *told_of(struct host *h, const char *name)
 	}
 	if (h->n_told == NAMES)
 		return NULL;
-	strcpy(h->told[h->n_told].name, name);
+	snprintf(h->told[h->n_told].name, MG_MEMBER_NAME, "%s", name);
 	mg_tokenset_init(&h->told[h->n_told].tokens);
 	mg_tokenset_init(&h->told[h->n_told].fresh);
 	return &h->told[h->n_told++];

@@ -101,17 +101,15 @@ static bool is_word(const struct redisReply *r, const char *word)
 static void ear_heard(void *ctx, const struct redisReply *r)
 {
 	struct mg_store_redis *s = ctx;
+	size_t n = r->type == REDIS_REPLY_ARRAY ? r->elements : 0;
 
-	if (r->type != REDIS_REPLY_ARRAY || r->elements < 2) {
-		s->base.status.ignored++;
-	} else if (r->elements == 3 && is_word(r->element[0], "message") &&
-		   is_word(r->element[1], MG_STORE_EVENTS) &&
-		   r->element[2]->type == REDIS_REPLY_STRING) {
+	if (n == 3 && is_word(r->element[0], "message") &&
+	    is_word(r->element[1], MG_STORE_EVENTS) && r->element[2]->type == REDIS_REPLY_STRING) {
 		mg_looker_heard(s, r->element[2]->str, r->element[2]->len);
-	} else if (is_word(r->element[0], "subscribe")) {
+	} else if (n == 3 && is_word(r->element[0], "subscribe")) {
 		s->looker.subscribed = true;
 		look_at_reach(s);
-	} else if (!is_word(r->element[0], "pong")) {
+	} else if (n != 2 || !is_word(r->element[0], "pong")) {
 		s->base.status.ignored++;
 	}
 }

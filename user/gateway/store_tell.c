@@ -161,7 +161,7 @@ static void say_member(struct mg_store_redis *s)
 	mg_redis_send(s->say, NULL, 0, 8, argv, NULL);
 	say_expiry(s, key);
 	teller_say(s, NULL, 0, "SADD", MG_STORE_MEMBERS, s->base.self);
-	strcpy(s->teller.beaten_id, argv[7]);
+	snprintf(s->teller.beaten_id, sizeof(s->teller.beaten_id), "%s", argv[7]);
 }
 
 /* An error inside is an element of the answer. */

@@ -69,7 +69,9 @@ static int grow(struct mg_tokenset *s)
 	for (size_t i = 0; i < s->n; i++)
 		bigger.places[find(&bigger, bigger.tokens[i])] = (uint32_t)i + 1;
 	free(s->places);
-	*s = bigger;
+	s->places = bigger.places;
+	s->tokens = bigger.tokens;
+	s->room = bigger.room;
 	return 0;
 }
 

@@ -227,11 +227,17 @@ static bool is_reason_tested(enum mg_reason reason)
 	return false;
 }
 
+/* Said by the steering program only: test_steer_*, test_tunnel*, test_deliver* */
+static bool is_of_steering(enum mg_reason reason)
+{
+	return reason >= MG_REASON_UNKNOWN_JOIN && reason <= MG_REASON_TUNNEL_TOO_BIG;
+}
+
 static void test_every_reason_has_a_row(void **state)
 {
 	(void)state;
 	for (enum mg_reason r = 0; r < MG_REASON_COUNT; r++)
-		if (!is_reason_tested(r))
+		if (!is_of_steering(r) && !is_reason_tested(r))
 			fail_msg("no packet for reason %s", mg_reason_label(r));
 }
 

@@ -147,7 +147,7 @@ fuzz: deps ## run the fuzzers, FUZZ_SECONDS each (default 60)
 bench: deps ## measure beside HAProxy; prints JSON; BENCH="--only onpath" and the like for a part
 	@$(MAKE) --no-print-directory test-binaries
 	@BUILD=$(B) tests/bench/run $(BENCH)
-demo: deps ## both links at once, then one cut, in about a minute
+demo: deps ## both links at once, one cut, a phone that moves: a minute and a half
 	@$(MAKE) --no-print-directory all
 	@BUILD=$(B) tools/demo.sh
 

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# The point of mpgate in about a minute: one download over two access networks at once, and on
+# The point of mpgate in a minute and a half: one download over two access networks at once, and on
 # through the loss of one of them; then a phone that knows of no proxy, whose sessions are taken over
-# when the server speaks plain TCP and left alone when it speaks MPTCP. Exit status 1 if both links
-# together carry less than 85 % of their sum, a byte differs, or the wrong sessions pass.
+# when the server speaks plain TCP and left alone when it speaks MPTCP; then a phone that moves from
+# one gateway to another (demo_steer.sh). Exit status 1 if both links together carry less than 85 % of
+# their sum, a byte differs, or the wrong sessions pass.
 set -u
 root=$(cd "$(dirname "$0")/.." && pwd)
 export LAB=mgdemo$$ LAB_RATES="40 20" LAB_FILE_MIB=32
@@ -182,4 +183,6 @@ for name in both taken; do
 	[ "$(share "$name")" -ge 85 ] ||
 		bad "$name: the links together gave only $(share "$name") % of their sum"
 done
+
+"$root/tools/demo_steer.sh" || bad "the phone that moves"
 exit "$failed"

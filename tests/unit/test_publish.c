@@ -32,9 +32,11 @@ static int listener_of(const struct mg_ep *at)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = mg_ep_to_sockaddr(at, &ss);
-	int fd = socket(ss.ss_family, SOCK_STREAM, IPPROTO_MPTCP);
+	int fd = socket(ss.ss_family, SOCK_STREAM, IPPROTO_MPTCP), one = 1;
 
 	assert_true(fd >= 0);
+	/* Connections of the test before are in TIME_WAIT. */
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
 	assert_int_equal(bind(fd, (struct sockaddr *)&ss, len), 0);
 	assert_int_equal(listen(fd, PAIRS), 0);
 	return fd;

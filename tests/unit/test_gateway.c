@@ -274,6 +274,30 @@ static void test_proxy_alone(void **state)
 	assert_int_equal(maps.n_pushed, 0);
 }
 
+/* It begins to end sessions while it runs, and then tells of them. */
+static void test_becomes_a_proxy(void **state)
+{
+	static const char after[] = HEAD "intercept: { mode: take-over, source: shared }\n"
+					 "proxies: [ " PX1 ", " PX2 " ]\n"
+					 "groups: [ { name: metro, members: [ px1, px2 ] } ]\n" LED;
+
+	(void)state;
+	open_gate(two);
+	assert_int_equal(maps.gateway.self, 0);
+	mg_gate_own(gate, 3, true);
+	assert_int_equal(maps.n_pushed, 0);
+	reload(after);
+	assert_int_equal(maps.gateway.self, 3);
+	mg_gate_own(gate, 3, true);
+	assert_int_equal(maps.n_pushed, 1);
+	reload(two);
+	assert_int_equal(maps.gateway.self, 0);
+	assert_int_equal(maps.n_pushed, 0);
+	mg_gate_own(gate, 3, false);
+	reload(after);
+	assert_int_equal(maps.n_pushed, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, start, stop)
 
 int main(void)
@@ -290,6 +314,7 @@ int main(void)
 		TEST(test_ways),
 		TEST(test_tokens_of_a_former_daemon),
 		TEST(test_proxy_alone),
+		TEST(test_becomes_a_proxy),
 	};
 
 	return cmocka_run_group_tests_name("gateway", tests, NULL, NULL);

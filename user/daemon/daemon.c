@@ -175,7 +175,9 @@ static int load_next(struct mg_daemon *d, struct mg_config **next)
 /* All of it or nothing: what the kernel's side was told already is taken back. */
 static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 {
+	const struct mg_pm_event all_anew = { .kind = MG_PM_LOST };
 	struct mg_config *last = d->config;
+	bool ended_sessions = d->gate && d->gate->self;
 	int err = mg_dp_set_intercept(d->dp, next);
 
 	if (!err) {
@@ -184,6 +186,8 @@ static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 	}
 	if (!err)
 		err = mg_gate_reload(d->gate, next);
+	if (!err && !ended_sessions)
+		mg_publish_event(d->publish, &all_anew, false);
 	if (err) {
 		d->config = last;
 		mg_dp_set_intercept(d->dp, last);
@@ -404,7 +408,7 @@ static int start_gate(struct mg_daemon *d)
 	int err = steer ? mg_gate_open(&d->gate, &d->loop, steer, d->config, &d->own) : 0;
 
 	to.ctx = d->gate;
-	if (err || !d->gate || !d->gate->self)
+	if (err || !d->gate)
 		return err;
 	err = mg_publish_open(&d->publish, &d->loop, &to);
 	if (err)

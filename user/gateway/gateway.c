@@ -94,6 +94,20 @@ static void on_reachable(void *ctx, bool yes)
 		mg_timer_disarm(&g->loop->timers, &g->drains_timer);
 }
 
+/* Once, with the first session that may end here; it stays a member from then on. */
+static int join(struct mg_gate *g)
+{
+	int err;
+
+	if (g->joined || !g->self)
+		return 0;
+	err = mg_store_join(g->store, g->config->node, g->config->steer.store_heartbeat_ms);
+	if (err)
+		mg_error("store: cannot join it as %s: %s", g->config->node, strerror(-err));
+	g->joined = !err;
+	return err;
+}
+
 /* A host that only is a proxy needs no tokens but its own, which it knows. */
 static int open_store(struct mg_gate *g)
 {
@@ -112,8 +126,9 @@ static int open_store(struct mg_gate *g)
 				c->steer.is_gateway ? &gateway : &proxy);
 
 	if (!err)
-		err = mg_store_join(g->store, g->self ? c->node : NULL,
-				    c->steer.store_heartbeat_ms);
+		err = mg_store_join(g->store, NULL, c->steer.store_heartbeat_ms);
+	if (!err)
+		err = join(g);
 	g->store_open = !err;
 	return err;
 }
@@ -150,7 +165,7 @@ static int push(void *ctx, uint32_t token, const struct mg_owners *owners)
 
 void mg_gate_own(struct mg_gate *g, uint32_t token, bool owned)
 {
-	if (!g || !g->self)
+	if (!g || !g->joined)
 		return;
 	if (!told_by_store(g))
 		mg_directory_token(g->directory, g->config->node, token, owned);
@@ -159,7 +174,7 @@ void mg_gate_own(struct mg_gate *g, uint32_t token, bool owned)
 
 void mg_gate_own_all(struct mg_gate *g, const uint32_t *tokens, size_t n)
 {
-	if (!g || !g->self)
+	if (!g || !g->joined)
 		return;
 	if (!told_by_store(g)) {
 		mg_directory_resync(g->directory, g->config->node);
@@ -363,6 +378,8 @@ static int put_in_force(struct mg_gate *g)
 		err = mg_gate_settings(g);
 	if (!err)
 		err = mg_numbers_release(g);
+	if (!err && g->store)
+		err = join(g);
 	if (!err)
 		mg_ways_look(g);
 	return err;

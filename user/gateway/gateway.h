@@ -59,6 +59,7 @@ struct mg_gate {
 	struct mg_list askers; /* states.c */
 	struct mg_directory *directory;
 	struct mg_store *store;
+	bool joined;		    /* the store as a proxy */
 	bool store_open;	    /* its first words come before mg_store_open returns */
 	struct mg_gateway settings; /* as in the map, once `settled` */
 	bool settled;

@@ -229,7 +229,8 @@ static void test_host_of_another_name(void **state)
 	FILE *f = findings_open();
 
 	(void)state;
-	strcpy(c->node, "px2");
+	free(c->node);
+	c->node = strdup("px2");
 	assert_int_equal(mg_config_check_host(c, f), -EINVAL);
 	findings_are(f, "t.yaml:3: proxies[0].address: 127.0.0.1 is an address of this host, "
 			"expected another host's: node is px2\n");

@@ -15,29 +15,30 @@ mirror mirror sv mirror 9000
 topo_joins_from ue1
 to=(--server 10.4.0.2:9000 "$VIP4")
 
-# missed NAME DEATH_MS OTHERS HOW: the last call that met a dead proxy, and ended so, began how long after
-# its death?
+# missed NAME DEATH_MS OTHERS HOW: the last call that met a dead proxy, which HOW says of an event e, began
+# how long after its death?
 missed() {
 	local last
-	last=$(calls "max([e['at'] - $2 for e in ev if e['end'] in $4] + [-1])")
+	last=$(calls "max([e['at'] - $2 for e in ev if $4] + [-1])")
 	between "$1: new sessions met the dead proxy no longer than (ms, at most $limit)" "$last" 0 $limit
 	diag "$1: the last new session that met it began $last ms after its death"
 	is "$1: later ones, at whom" "$(who_since $(($2 + limit)))" "$3"
 }
 
 # ---- killed ----
-herd_bg old --first "$SUB1" --subscribers 300 --count 300 --gap 50 --joins 1 "${to[@]}"
+herd_bg old --first "$SUB1" --subscribers 300 --count 300 --gap 100 --joins 1 "${to[@]}"
 ok "300 sessions live" wait_until 20 said old "ready 300"
-herd_bg calls --first "$SUB2" --subscribers 1000 --every 4 --rounds 1 --patience 4 \
+herd_bg calls --first "$SUB2" --subscribers 1000 --every 8 --rounds 1 --patience 4 \
 	--events "$T/calls.events" "${to[@]}"
-ok "new ones come all the time" wait_until 10 calls_since 0 200
+ok "new ones come all the time" wait_until 10 calls_since 0 100
 killed=$(now_ms)
 stop px2 KILL
 ok "killed: both gateways know" wait_until 5 states_are "px1 up, px2 down, px3 up" gw1 gw2
-herd_bg mid --first "$SUB1" --subscribers 300 --count 200 --gap 50 --joins 1 "${to[@]}"
+herd_bg mid --first "$SUB1" --subscribers 300 --count 200 --gap 100 --joins 1 "${to[@]}"
 ok "200 sessions begin without it" wait_until 20 said mid "ready 200"
-ok "calls go on" wait_until 10 calls_since $((killed + limit)) 300
-missed killed "$killed" "$(seen_without px2)" '("ConnectionRefusedError", "ConnectionResetError", "cut")'
+ok "calls go on" wait_until 10 calls_since $((killed + limit)) 150
+missed killed "$killed" "$(seen_without px2)" \
+	'e["end"] in ("ConnectionRefusedError", "ConnectionResetError", "cut")'
 
 # ---- and back ----
 launch_host px2
@@ -56,20 +57,21 @@ is "killed: sessions of the others that broke" \
 between "killed: sessions of the others" "$(herd_get old 'd["good"]')" 100 270
 
 # ---- silent ----
-herd_bg old --first "$SUB1" --subscribers 300 --count 300 --gap 50 --joins 1 "${to[@]}"
+herd_bg old --first "$SUB1" --subscribers 300 --count 300 --gap 100 "${to[@]}"
 ok "silent: 300 sessions live" wait_until 20 said old "ready 300"
 herd_end calls
 : >"$T/calls.events"
-herd_bg calls --first "$SUB2" --subscribers 1000 --every 4 --rounds 1 --patience 2 \
+herd_bg calls --first "$SUB2" --subscribers 1000 --every 8 --rounds 1 --patience 2 \
 	--events "$T/calls.events" "${to[@]}"
-ok "silent: new ones come all the time" wait_until 10 calls_since 0 200
+ok "silent: new ones come all the time" wait_until 10 calls_since 0 100
 cut=$(now_ms)
 topo_part px1 p0
 ok "silent: both gateways know" wait_until 5 states_are "px1 down, px2 up, px3 up" gw1 gw2
-ok "silent: calls go on" wait_until 10 calls_since $((cut + limit)) 300
-# Those that met silence give up after 2 s.
+ok "silent: calls go on" wait_until 10 calls_since $((cut + limit)) 150
+# Those that met silence repeat their SYN after 1 s, which then gets to another proxy, or give up after 2 s.
 wait_until 6 calls_since $((cut + limit + 2500 * ${TEST_SLOW:-1})) 1
-missed silent "$cut" "$(seen_without px1)" '("silence",)'
+missed silent "$cut" "$(seen_without px1)" \
+	'e["end"] == "silence" or e["ms"] >= 1000'
 topo_unpart px1 p0 core
 ok "silent: and back" wait_until 10 proxies_are up
 ok "silent: all go on, its own too" fresh old 3 300

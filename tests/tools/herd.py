@@ -179,6 +179,7 @@ class Herd:
         self.events = open(opts.events, "a", buffering=1) if opts.events else None
         self.fifo = os.open(opts.wait_on, os.O_RDWR | os.O_NONBLOCK) if opts.wait_on else None
         self.lines, self.waiting, self.ending, self.said = [], None, False, False
+        self.least_joins = max(1, opts.joins)
         self.start = self.due = time.monotonic()
 
     def source(self, number):
@@ -207,7 +208,7 @@ class Herd:
         else:
             broken = r["broken"].setdefault(who, {})
             broken[session.end] = broken.get(session.end, 0) + 1
-        r["joined"] += session.end == "good" and session.joins >= max(1, self.opts.joins)
+        r["joined"] += session.end == "good" and session.joins >= self.least_joins
         r["fallback"] += session.fallback
         if self.events:
             took = int((time.monotonic() - session.start) * 1000)
@@ -254,8 +255,7 @@ class Herd:
             verb, *args = self.lines.pop(0).split()
             if verb == "end":
                 self.ending = True
-                for s in self.live.values():
-                    s.rounds = max(s.rounds, self.opts.rounds)
+                self.opts.rounds = self.opts.joins = 0  # as they are now
             elif verb == "joins":
                 self.waiting = ("joined", int(args[0]), time.monotonic() + int(args[1]) / 1000 * SLOW, None)
             elif verb == "fresh":

@@ -107,6 +107,10 @@ case_is "a limit is met once" 0 "1 passed, 0 failed" 'echo run >>"$SCRATCH/runs"
 echo 1..1; echo ok 1 - a' TEST_TIMEOUT=1
 says "a limit is met once: is named" 1 '^unsteady: .*ran into its limit of 1 s'
 
+case_is "dies once" 1 "1 passed, 1 failed" 'echo run >>"$SCRATCH/runs"; echo 1..1; echo ok 1 - a
+[ "$(wc -l <"$SCRATCH/runs")" != 1 ] || kill -SEGV $$'
+says "dies once: does not run again" 0 'unsteady|runs again|second run'
+
 # What runs again has nothing beside it.
 printf '#!/bin/bash\n%s\n' 'echo 1..1
 if mkdir "$dir/${0##*/}.first" 2>/dev/null; then echo "not ok 1 - first"; exit; fi

@@ -46,7 +46,7 @@ is "nothing of that was done" "$(ctl_get status 'd["state"], d["converter"]["act
 
 # ---- what, in JSON ----
 is "status: shape" "$(ctl_get status 'sorted(d)')" \
-	'["converter", "cpe", "features", "hold", "intercept", "interfaces", "missing", "node", "pid", "state", "uptime_s", "version", "workers"]'
+	'["converter", "cpe", "features", "gateway", "hold", "intercept", "interfaces", "missing", "node", "pid", "state", "uptime_s", "version", "workers"]'
 is "status: node, state, pid, workers" "$(ctl_get status 'd["node"], d["state"], d["pid"], d["workers"]')" \
 	"[\"px1\", \"running\", ${PID[mpgated]}, 2]"
 is "status: interfaces" "$(ctl_get status '[[i["name"], i["role"]] for i in d["interfaces"]]')" \
@@ -71,9 +71,16 @@ is "sessions: subflow shape" "$(ctl_get sessions 'sorted(d[0]["subflows"][0])')"
 is "session: the same one, and more" "$(ctl_get session "$id" 'd["id"], d["client"], d["converter"]')" \
 	"[$id, \"10.1.0.2:40001\", \"$V4\"]"
 is "counters: shape" "$(ctl_get counters 'sorted(d), sorted(d["xdp"]["class"]), sorted(d["convert"])')" \
-	'[["convert", "hold", "mptcp", "relay", "servers", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
+	'[["convert", "hold", "mptcp", "relay", "servers", "steer", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
 is "counters: held SYNs and known servers" "$(ctl_get counters 'sorted(d["hold"]), sorted(d["servers"])')" \
 	'[["gave_up", "held", "joins", "lost", "overflow", "passed", "protected", "refused", "repeated", "replayed", "timed_out", "unattended"], ["forgotten", "known", "learned", "passes", "probes"]]'
+is "no gateway: status, counters" \
+	"$(ctl_get status 'd["gateway"]') $(ctl_get counters 'sum(d["steer"].values())')" "null 0"
+is "no gateway: proxies, tokens" "$(ctl_get proxies d) $(ctl_get tokens d)" "[] []"
+fails "no gateway: no ring" ctl ring metro
+fails "no gateway: nothing is steered" ctl locate 10.1.0.2:1 10.9.0.1:2
+fails "no gateway: nobody to drain" ctl drain px2
+like "no gateway: said" "$(<"$T/ok.out")" 'this host steers to no proxy px2'
 is "servers: none is known" "$(ctl_get servers d)" '[]'
 ok "servers forget all" ctl servers forget all
 fails "servers forget one that is not known" ctl servers forget 192.0.2.1:80

@@ -194,6 +194,15 @@ static inline void rig_say_message(int fd, struct mg_convert_buf *b)
 	rig_say(fd, b->data, (size_t)len);
 }
 
+static inline void rig_say_info(int fd)
+{
+	struct mg_convert_buf b;
+
+	mg_convert_begin(&b);
+	mg_convert_put_info(&b);
+	rig_say_message(fd, &b);
+}
+
 static inline void rig_put_connect(struct mg_convert_buf *b, const char *to)
 {
 	struct mg_ep ep = ep_of(to);

@@ -327,21 +327,11 @@ static void test_refuses(void **state)
 	dies(ANSWER, true);
 }
 
-static void test_garbage(void **state)
+static void test_talks_nonsense_or_hangs_up(void **state)
 {
 	(void)state;
 	dies(GARBAGE, false);
-}
-
-static void test_resets(void **state)
-{
-	(void)state;
 	dies(RESET, false);
-}
-
-static void test_ends(void **state)
-{
-	(void)state;
 	dies(END, false);
 }
 
@@ -485,9 +475,7 @@ int main(void)
 		TEST(test_down_takes_rise),
 		TEST(test_silent),
 		TEST(test_refuses),
-		TEST(test_garbage),
-		TEST(test_resets),
-		TEST(test_ends),
+		TEST(test_talks_nonsense_or_hangs_up),
 		TEST(test_slow_is_alive),
 		TEST(test_slower_than_that),
 		TEST(test_one_of_three),

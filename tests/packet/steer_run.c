@@ -16,11 +16,11 @@
 #include "base/addr.h"
 #include "lab.h"
 
-static void size_maps(struct mg_steer_bpf *skel)
+static void size_maps(struct mg_steer_bpf *skel, uint32_t entries)
 {
-	bpf_map__set_max_entries(skel->maps.mg_flows, STEER_FLOWS);
-	bpf_map__set_max_entries(skel->maps.mg_pushed, STEER_FLOWS);
-	bpf_map__set_max_entries(skel->maps.mg_learned, STEER_FLOWS);
+	bpf_map__set_max_entries(skel->maps.mg_flows, entries);
+	bpf_map__set_max_entries(skel->maps.mg_pushed, entries);
+	bpf_map__set_max_entries(skel->maps.mg_learned, entries);
 	bpf_map__set_max_entries(skel->maps.mg_ring, STEER_GROUPS * MG_RING_SLOTS);
 }
 
@@ -41,7 +41,7 @@ static int share_maps(struct mg_steer_bpf *to, const struct mg_steer_bpf *from)
 	return err;
 }
 
-static int load(struct steer_run *r, enum mg_side side)
+static int load(struct steer_run *r, enum mg_side side, uint32_t entries)
 {
 	struct mg_steer_bpf *skel = mg_steer_bpf__open();
 	int err = 0;
@@ -50,7 +50,7 @@ static int load(struct steer_run *r, enum mg_side side)
 		return -errno;
 	r->side[side] = skel;
 	skel->rodata->mg_side = side;
-	size_maps(skel);
+	size_maps(skel, entries);
 	if (side != MG_SIDE_ACCESS)
 		err = share_maps(skel, r->side[MG_SIDE_ACCESS]);
 	return err ? err : mg_steer_bpf__load(skel);
@@ -58,12 +58,17 @@ static int load(struct steer_run *r, enum mg_side side)
 
 int steer_run_open(struct steer_run *r)
 {
+	return steer_run_open_sized(r, STEER_FLOWS);
+}
+
+int steer_run_open_sized(struct steer_run *r, uint32_t entries)
+{
 	int err = lab_enter();
 
 	*r = (struct steer_run){ .px0 = if_nametoindex("px0"), .px1 = if_nametoindex("px1") };
 	if (!err)
-		err = load(r, MG_SIDE_ACCESS);
-	return err ? err : load(r, MG_SIDE_CORE);
+		err = load(r, MG_SIDE_ACCESS, entries);
+	return err ? err : load(r, MG_SIDE_CORE, entries);
 }
 
 void steer_run_close(struct steer_run *r)

@@ -27,6 +27,8 @@ struct steer_run {
 
 /* Enters the lab. 0 or -errno */
 int steer_run_open(struct steer_run *r);
+/* The same, with so many entries instead of STEER_FLOWS. */
+int steer_run_open_sized(struct steer_run *r, uint32_t entries);
 void steer_run_close(struct steer_run *r);
 /* As after opening: maps empty, nothing counted, the gateway's record zero. */
 void steer_run_reset(struct steer_run *r);

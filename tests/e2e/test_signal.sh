@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-2-Clause
-# test: vm timeout=180
+# test: timeout=180
 # The converter announces addresses of its own, with a port, and denies joins at the one it is asked
 # at: the second subflow goes there, from a UE as Linux ships it, in IPv4, IPv6 and with both at once.
 . "$(dirname "$0")/lib.sh"

@@ -141,6 +141,23 @@ static const char *const bad[] = {
 	"unix:///r",
 };
 
+static void test_url_without_secrets(void **state)
+{
+	static const char *const texts[][2] = {
+		{ "memory", "memory" },
+		{ "redis://h:1/2", "redis://h:1/2" },
+		{ "redis://:pw@h", "redis://***@h" },
+		{ "redis://u:p@ss@h:6380/7", "redis://***@h:6380/7" },
+		{ "redis+unix://u:p@/r?db=3", "redis+unix://***@/r?db=3" },
+		{ "redis://u:p@", "" },
+	};
+	char buf[MG_STORE_URL_STRLEN];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		assert_string_equal(mg_store_url_hide(buf, texts[i][0]), texts[i][1]);
+}
+
 static void test_urls(void **state)
 {
 	struct mg_store_url url;
@@ -275,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_flags_are_bounded),
 		cmocka_unit_test(test_joins_that_are_none),
 		cmocka_unit_test(test_urls),
+		cmocka_unit_test(test_url_without_secrets),
 		cmocka_unit_test(test_tokenset),
 		cmocka_unit_test(test_walk_of_a_changing_set),
 		cmocka_unit_test(test_news),

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/put.h"
+#include "wire/store_url.h"
 
 static const char *const kind_names[] = {
 #define X(sym, label, doc) [MG_HOLD_##sym] = #label,
@@ -240,16 +241,19 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	return o;
 }
 
+/* The socket's group may read it, and has no business with the store's password. */
 json_t *mg_report_config(struct mg_daemon *d)
 {
-	char *text = NULL;
+	char *text = NULL, store[MG_STORE_URL_STRLEN];
+	struct mg_config shown = *d->config;
 	size_t len = 0;
 	FILE *out = open_memstream(&text, &len);
 	json_t *result = NULL;
 
 	if (!out)
 		return NULL;
-	if (!mg_config_print(d->config, out) && !fclose(out))
+	shown.steer.store = (char *)mg_store_url_hide(store, shown.steer.store);
+	if (!mg_config_print(&shown, out) && !fclose(out))
 		result = json_stringn(text, len);
 	free(text);
 	return result;

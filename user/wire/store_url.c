@@ -202,3 +202,18 @@ const char *mg_store_url_format(char buf[MG_STORE_URL_STRLEN], const struct mg_s
 			 url->kind == MG_STORE_UNIX ? "?db=%u" : "/%u", url->db);
 	return buf;
 }
+
+const char *mg_store_url_hide(char buf[MG_STORE_URL_STRLEN], const char *text)
+{
+	struct mg_store_url url;
+	const char *why, *rest;
+
+	if (mg_store_url_parse(&url, text, &why))
+		return "";
+	if (!url.auth)
+		return text;
+	rest = strstr(text, "://") + 3;
+	snprintf(buf, MG_STORE_URL_STRLEN, "%.*s***%s", (int)(rest - text), text,
+		 strrchr(rest, '@'));
+	return buf;
+}

@@ -38,5 +38,7 @@ struct mg_store_url {
 int mg_store_url_parse(struct mg_store_url *out, const char *text, const char **why);
 /* For logs: no user, no password. Returns buf. */
 const char *mg_store_url_format(char buf[MG_STORE_URL_STRLEN], const struct mg_store_url *url);
+/* For reports: `text`, which parses, with *** for user and password. Returns text or buf. */
+const char *mg_store_url_hide(char buf[MG_STORE_URL_STRLEN], const char *text);
 
 #endif

@@ -46,5 +46,6 @@ is "old sessions: good, broken" "$(herd_get old 'd["good"], d["broken"], d["join
 is "old sessions stayed: those of px1" "$(herd_get old "d['by']['${SEEN[px1]}'] >= 40")" true
 is "new sessions broken" "$(herd_get calls 'd["broken"]')" "{}"
 diag "sessions broken by the drain: $(herd_get old '300 - d["good"]')"
-is "joins at the wrong proxy" "$(mibs MPJoinNoTokenFound) $(mibs MPJoinAckHMacFailure)" "0 0"
+# Others, of short sessions, may come when their session has ended.
+is "joins with a wrong key" "$(mibs MPJoinAckHMacFailure)" 0
 finish

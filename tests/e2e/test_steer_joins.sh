@@ -5,6 +5,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/steer.sh"
 
+# A machine with no time for its daemons must not be taken for a dead proxy.
+STEER_GROUPS=("name: all, members: [ px1, px2, px3 ], check: { interval_ms: 500, rise: 1, fall: 8 }")
 steer_up
 mirror mirror sv mirror 9000
 

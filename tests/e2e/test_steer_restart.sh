@@ -68,7 +68,8 @@ herd_end old
 herd_end calls
 is "sessions that lived through it: good, broken" "$(herd_get old 'd["good"], d["broken"]')" "[200, {}]"
 is "sessions that began meanwhile: broken" "$(herd_get calls 'd["broken"]')" "{}"
-is "joins at the wrong proxy" "$(mibs MPJoinNoTokenFound) $(mibs MPJoinAckHMacFailure)" "0 0"
+# Others, of short sessions, may come when their session has ended.
+is "joins with a wrong key" "$(mibs MPJoinAckHMacFailure)" 0
 
 # ---- --detach ----
 left() {

@@ -355,11 +355,23 @@ int mg_gate_settings(struct mg_gate *g)
 	return 0;
 }
 
+/* The store speaks of changes only, and of a proxy that is new here may have spoken before. */
+static void recall_drains(struct mg_gate *g)
+{
+	for (uint16_t i = 1; g->store && i < MG_PROXIES_MAX; i++) {
+		struct mg_gate_proxy *p = &g->proxies[i];
+
+		if (p->config && mg_store_drained(g->store, p->record.name))
+			p->drained = true;
+	}
+}
+
 /* Groups before what leads to them, and what nothing leads to any more last. */
 static int put_in_force(struct mg_gate *g)
 {
 	int err = mg_numbers_assign(g);
 
+	recall_drains(g);
 	if (!err)
 		err = number_directory(g);
 	if (!err)

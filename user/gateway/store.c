@@ -182,6 +182,13 @@ int mg_store_drain(struct mg_store *s, const char *proxy, bool on)
 	return 0;
 }
 
+bool mg_store_drained(struct mg_store *s, const char *proxy)
+{
+	const struct mg_store_flag *f = find_flag(s, proxy);
+
+	return f && f->on;
+}
+
 void mg_store_status(const struct mg_store *s, struct mg_store_status *out)
 {
 	*out = s->status;

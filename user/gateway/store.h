@@ -54,6 +54,8 @@ void mg_store_own_all(struct mg_store *s, const uint32_t *tokens, size_t n);
 /* For all gateways, this one included, which hears of it through its listener, at once; the store
  * when it is there. 0; -EINVAL: not a name; -ENOSPC: too many of them. */
 int mg_store_drain(struct mg_store *s, const char *proxy, bool on);
+/* Whether that is what was said last of it, as far as is known here. */
+bool mg_store_drained(struct mg_store *s, const char *proxy);
 
 struct mg_store_status {
 	const char *kind; /* "memory", "redis" */

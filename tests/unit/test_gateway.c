@@ -110,6 +110,56 @@ static void test_numbers_used_again(void **state)
 	}
 }
 
+/* Whoever is new, and wherever it stands in the list, takes no number of who stays. */
+static void test_numbers_stay(void **state)
+{
+	char text[1024];
+
+	(void)state;
+	open_gate(HEAD "proxies: [ " PX1 ", " PX2 " ]\n"
+		       "groups: [ { name: a, members: [ px1 ] }, { name: b, members: [ px2 ] },"
+		       " { name: c, members: [ px1 ] }, { name: metro, members: [ px1 ] } ]\n" LED);
+	set_up("10.3.0.2:5124", true);
+	reload(HEAD "proxies: [ " PX1 ", " PX2 " ]\n"
+		    "groups: [ { name: other, members: [ px1 ] }, { name: a, members: [ px1 ] },"
+		    " { name: c, members: [ px1 ] }, { name: metro, members: [ px1 ] } ]\n" LED);
+	assert_string_equal(maps.groups[1].name, "a");
+	assert_string_equal(maps.groups[2].name, "other");
+	assert_string_equal(maps.groups[4].name, "metro");
+	for (int i = 0; i < 300; i++) {
+		snprintf(text, sizeof(text),
+			 HEAD "intercept: { mode: take-over, source: shared }\n"
+			      "proxies: [ { name: other%d, address: 10.3.1.1 }, " PX1 ", " PX2
+			      " ]\n"
+			      "groups: [ { name: metro, members: [ px1, px2, other%d ] } ]\n" LED,
+			 i, i);
+		reload(text);
+		assert_string_equal(maps.proxies[1].name, "px1");
+		assert_string_equal(maps.proxies[2].name, "px2");
+		assert_string_equal(maps.proxies[maps.gateway.self].name, "gw1");
+		assert_int_equal(maps.gateway.self, 4);
+		assert_int_equal(maps.virtual_groups[0], 4);
+	}
+}
+
+/* What was said of it while it was in no configuration holds when it is in one. */
+static void test_drained_meanwhile(void **state)
+{
+	(void)state;
+	open_gate(two);
+	set_up("10.3.0.2:5124", true);
+	set_up("10.3.0.3:5124", true);
+	assert_int_equal(mg_gate_drain(gate, "px2", true), 0);
+	reload(HEAD "proxies: [ " PX1 " ]\ngroups: [ { name: metro, members: [ px1 ] } ]\n" LED);
+	reload(two);
+	set_up("10.3.0.3:5124", true);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_DRAINING);
+	assert_int_equal(slots(1, 1), MG_RING_SLOTS);
+	assert_int_equal(mg_gate_drain(gate, "px2", false), 0);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_UP);
+	assert_true(slots(1, 2) > MG_RING_SLOTS / 2);
+}
+
 static void test_drain(void **state)
 {
 	(void)state;
@@ -307,6 +357,8 @@ int main(void)
 		TEST(test_restart_moves_nothing),
 		TEST(test_reload_keeps_numbers),
 		TEST(test_numbers_used_again),
+		TEST(test_numbers_stay),
+		TEST(test_drained_meanwhile),
 		TEST(test_drain),
 		TEST(test_refuses),
 		TEST(test_up_for_one_group),

@@ -160,35 +160,48 @@ static bool ends_sessions(const struct mg_config *c)
 	return c->converter.n_listen || c->intercept.mode != MG_MODE_OFF || c->cpe.n_lan;
 }
 
+/* Who has a number keeps it, wherever in the list it stands; the rest get what is left then. */
 static int assign_proxies(struct mg_gate *g)
 {
 	const struct mg_config_steer *c = &g->config->steer;
+	size_t n = c->is_gateway ? c->n_proxies : 0;
+	bool ends = ends_sessions(g->config);
 
 	for (uint16_t i = 1; i < MG_PROXIES_MAX; i++)
 		g->proxies[i].config = NULL;
-	for (size_t i = 0; c->is_gateway && i < c->n_proxies; i++) {
+	for (size_t i = 0; i < n; i++) {
+		uint16_t number = mg_gate_proxy_number(g, c->proxies[i].name);
+
+		if (number)
+			g->proxies[number].config = &c->proxies[i];
+	}
+	g->self = ends ? mg_gate_proxy_number(g, g->config->node) : 0;
+	for (size_t i = 0; i < n; i++) {
 		uint16_t number = number_proxy(g, c->proxies[i].name);
 
 		if (!number)
 			return -ENOSPC;
 		g->proxies[number].config = &c->proxies[i];
 	}
-	g->self = 0;
-	if (ends_sessions(g->config)) {
+	if (ends && !g->self)
 		g->self = number_proxy(g, g->config->node);
-		if (!g->self)
-			return -ENOSPC;
-	}
-	return 0;
+	return ends && !g->self ? -ENOSPC : 0;
 }
 
 static int assign_groups(struct mg_gate *g)
 {
 	const struct mg_config_steer *c = &g->config->steer;
+	size_t n = c->is_gateway ? c->n_groups : 0;
 
 	for (uint16_t i = 1; i < MG_GROUPS_MAX; i++)
 		g->groups[i].config = NULL;
-	for (size_t i = 0; c->is_gateway && i < c->n_groups; i++) {
+	for (size_t i = 0; i < n; i++) {
+		uint16_t number = mg_gate_group_number(g, c->groups[i].name);
+
+		if (number && mg_steer_ring(g->steer, number))
+			g->groups[number].config = &c->groups[i];
+	}
+	for (size_t i = 0; i < n; i++) {
 		uint16_t number = number_group(g, c->groups[i].name);
 
 		if (!number)

@@ -16,28 +16,24 @@ def to_server(port):
     return "%s:%d" % (SERVER, port)
 
 
-class Mpgated:
-    name = "mpgated"
+class Daemon:
+    """An mpgated in px; `sections` are lines of its configuration behind its interfaces."""
 
-    def __init__(self, net, build, work, xdp, converter="", more=""):
-        """`converter` and `more` are lines of the configuration: of that section, and at its end."""
+    def __init__(self, net, build, work, xdp, sections):
         self.net, self.work = net, work
-        # Nothing mends the window of a SYN with data then, see bpf/window.bpf.h.
-        self.flow_words = ["--late"] if xdp == "off" else []
         self.ctl = os.path.join(build, "mpgatectl")
         runtime = os.path.join(work, net.name)
         self.socket = os.path.join(runtime, "control.sock")
         self.bpffs = "/sys/fs/bpf/%s" % net.name
-        config = os.path.join(work, net.name + ".yaml")
-        with open(config, "w") as f:
+        self.config = os.path.join(work, net.name + ".yaml")
+        with open(self.config, "w") as f:
             f.write("node: bench\nruntime_dir: %s\nbpffs: %s\ninterfaces:\n"
                     "  - { name: pxa, role: access, xdp: %s }\n"
                     "  - { name: pxb, role: access, xdp: %s }\n"
-                    "  - { name: pxs, role: core, xdp: %s }\n"
-                    "converter:\n  listen: [ \"%s:%d\" ]\n  pending_per_client: 65535\n%s%s"
-                    % (runtime, self.bpffs, xdp, xdp, xdp, PROXY, CONVERTER, converter, more))
+                    "  - { name: pxs, role: core, xdp: %s }\n%s"
+                    % (runtime, self.bpffs, xdp, xdp, xdp, sections))
         self.log = open(os.path.join(work, net.name + ".log"), "w")
-        self.process = net.spawn("px", os.path.join(build, "mpgated"), "-c", config,
+        self.process = net.spawn("px", os.path.join(build, "mpgated"), "-c", self.config,
                                  stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         self.pid = self.process.pid
         wait_for("mpgated", 20, self.ready)
@@ -53,13 +49,45 @@ class Mpgated:
         except (BenchError, ValueError, KeyError):
             return False
 
-    def client_words(self, port):
-        return ["--convert", to_server(port), "%s:%d" % (PROXY, CONVERTER)]
-
     def facts(self):
         status = self.ask("status")
         return {"version": status["version"],
                 "xdp": {i["name"]: i["xdp_mode"] for i in status["interfaces"]}}
+
+
+class Mpgated(Daemon):
+    name = "mpgated"
+
+    def __init__(self, net, build, work, xdp, converter="", more=""):
+        """`converter` and `more` are lines of the configuration: of that section, and at its end."""
+        # Nothing mends the window of a SYN with data then, see bpf/window.bpf.h.
+        self.flow_words = ["--late"] if xdp == "off" else []
+        super().__init__(net, build, work, xdp,
+                         "converter:\n  listen: [ \"%s:%d\" ]\n  pending_per_client: 65535\n%s%s"
+                         % (PROXY, CONVERTER, converter, more))
+
+    def client_words(self, port):
+        return ["--convert", to_server(port), "%s:%d" % (PROXY, CONVERTER)]
+
+
+class Gateway(Daemon):
+    """Steers what goes to a virtual address to the one proxy there is: the server's host."""
+
+    def __init__(self, net, build, work, xdp, virtual, deliver):
+        super().__init__(
+            net, build, work, xdp,
+            "proxies:\n  - { name: px1, address: %s, deliver: %s }\n"
+            "groups:\n  - { name: all, members: [ px1 ], "
+            "check: { by: tcp, port: %d, interval_ms: 200, rise: 1, fall: 3 } }\n"
+            "virtual:\n  - { address: \"%s\", group: all }\nstore: memory\n"
+            % (SERVER, deliver, ECHO, virtual))
+        wait_for("the proxy, up", 20, lambda: self.ask("proxies")[0]["state"] == "up")
+
+    def down(self):
+        """A gateway's daemon leaves its programs and maps; this takes them away."""
+        self.net.stop(self.process)
+        self.net.do("px", os.path.join(os.path.dirname(self.ctl), "mpgated"), "--detach", "-c",
+                    self.config)
 
 
 class Haproxy:

@@ -59,7 +59,7 @@ struct arm {
 	void (*next)(struct bench *b, struct packet *p);
 	enum mg_steer_counter counter; /* moves once for each */
 	enum mg_delivery deliver;
-	uint32_t above[ROUNDS]; /* medians */
+	uint32_t above[ROUNDS], empty[ROUNDS]; /* medians */
 };
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -265,7 +265,7 @@ static uint32_t difference(uint32_t with, uint32_t without)
 }
 
 /* Whose turn it is first changes with every packet: the second finds its frame in the cache. */
-static uint32_t measure(struct bench *b, struct arm *arm)
+static void measure(struct bench *b, struct arm *arm, int round)
 {
 	static uint32_t with[PER_ROUND], without[PER_ROUND];
 	struct packet p;
@@ -286,7 +286,8 @@ static uint32_t measure(struct bench *b, struct arm *arm)
 	if (counted != PER_ROUND)
 		fail_msg("%s, %u entries: %llu of %d packets were such", arm->name, b->entries,
 			 (unsigned long long)counted, PER_ROUND);
-	return difference(median(with, PER_ROUND), median(without, PER_ROUND));
+	arm->empty[round] = median(without, PER_ROUND);
+	arm->above[round] = difference(median(with, PER_ROUND), arm->empty[round]);
 }
 
 static uint32_t measure_in_a_row(struct bench *b, void (*next)(struct bench *, struct packet *))
@@ -319,13 +320,14 @@ static json_t *measure_all(struct bench *b)
 
 	for (int round = 0; round < ROUNDS; round++)
 		for (size_t i = 0; i < N_ARMS; i++)
-			arms[i].above[round] = measure(b, &arms[i]);
+			measure(b, &arms[i], round);
 	for (size_t i = 0; i < N_ARMS; i++) {
 		uint32_t *above = arms[i].above, middle = median(above, ROUNDS);
 
 		json_object_set_new(out, arms[i].name,
-				    json_pack("{s:i, s:i, s:i}", "median", middle, "least",
-					      above[0], "most", above[ROUNDS - 1]));
+				    json_pack("{s:i, s:i, s:i, s:i}", "median", middle, "least",
+					      above[0], "most", above[ROUNDS - 1], "empty_program",
+					      median(arms[i].empty, ROUNDS)));
 	}
 	return out;
 }

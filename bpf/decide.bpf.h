@@ -293,6 +293,14 @@ static __always_inline __u32 mg_decide_clamp(struct mg_steer_scratch *s,
 	return group ? mg_decide_slot(&unused, mg_group_find(group), group, &previous, true) : 0;
 }
 
+/* A server answers another SYN than the proxy's that the flow is of: the port is the client's now.
+ */
+static __always_inline bool mg_decide_is_old(const struct mg_arrival *a,
+					     const struct mg_steer_flow *flow)
+{
+	return a->has_syn && !mg_flow_is_uplink(flow) && !mg_is_of_syn(a->ack, flow->isn);
+}
+
 /* TCP that comes in on a core interface */
 __noinline int mg_decide_core(__u32 dry)
 {
@@ -316,6 +324,11 @@ __noinline int mg_decide_core(__u32 dry)
 	}
 	mg_reverse(&tuple, &s->arrival.tuple);
 	flow = mg_flow_find(&tuple);
+	if (neighbour < 0 && flow && mg_decide_is_old(&s->arrival, flow)) {
+		if (!dry)
+			mg_flow_forget(&tuple);
+		return 0;
+	}
 	if (neighbour < 0 && flow && mg_flow_is_downlink(flow) && mg_proxy_find(flow->proxy)) {
 		mg_decide_deliver(&s->decision, MG_STEER_DOWNLINK, flow->proxy, flow->second);
 		mg_decide_count(dry, MG_STEER_COUNT_DOWNLINK);
@@ -411,6 +424,23 @@ static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_
 		mg_decide_access(ctx, a, dry);
 }
 
+/*
+ * A client's SYN that is given to nobody: if its port had a flow before, what follows the SYN, and
+ * what the server answers, is not that flow's. A proxy's own connection may live still: that is up
+ * to what the server answers.
+ */
+static __always_inline void mg_decide_forget(const struct mg_steer_scratch *s)
+{
+	const struct mg_steer_flow *flow;
+
+	if (mg_side != MG_SIDE_ACCESS || !s->arrival.is_tcp || !mg_is_opening(&s->arrival) ||
+	    s->decision.what != MG_STEER_PASS)
+		return;
+	flow = mg_flow_find(&s->arrival.tuple);
+	if (flow && mg_flow_is_uplink(flow))
+		mg_flow_forget(&s->arrival.tuple);
+}
+
 static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratch *s, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
@@ -424,6 +454,8 @@ static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratc
 		mg_decide_unwrapped(ctx);
 	} else if (g && g->steers) {
 		mg_decide_steer(ctx, &s->arrival, dry);
+		if (!dry)
+			mg_decide_forget(s);
 	}
 }
 

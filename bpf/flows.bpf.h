@@ -29,6 +29,11 @@ static __always_inline void mg_flow_store(const struct mg_tuple *tuple,
 	bpf_map_update_elem(&mg_flows, tuple, flow, BPF_ANY);
 }
 
+static __always_inline void mg_flow_forget(const struct mg_tuple *tuple)
+{
+	bpf_map_delete_elem(&mg_flows, tuple);
+}
+
 /* May what the client sends follow it? Not if only a proxy's own connection was seen. */
 static __always_inline bool mg_flow_is_uplink(const struct mg_steer_flow *flow)
 {

@@ -300,7 +300,8 @@ static const struct argp argp = {
 static void show(const struct options *o, const json_t *result)
 {
 	if (o->json) {
-		json_dumpf(result, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+		json_dumpf(result, stdout,
+			   JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_REAL_PRECISION(6));
 		putchar('\n');
 	} else if (o->sub->show) {
 		o->sub->show(result);

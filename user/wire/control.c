@@ -343,7 +343,7 @@ int mg_control_parse_request(struct mg_control_request *req, const char *line, s
 /* Takes over the reference, also of NULL. */
 static char *to_line(json_t *root)
 {
-	char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+	char *text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
 	char *line = NULL;
 	size_t len;
 

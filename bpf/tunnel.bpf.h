@@ -276,23 +276,27 @@ static __always_inline int mg_tunnel_walk(struct xdp_md *ctx, struct mg_arrival 
 }
 
 /*
- * An ICMP "too big" about a tunnel of ours. Believed if it comes from where the tunnel leads to:
- * UEs tell us nothing of our paths.
+ * An ICMP error about a tunnel to a proxy. Believed if it comes from where the tunnel leads to: UEs
+ * tell us nothing of our paths, and no other gateway through us, on whose core's side it would come
+ * in. 0, or an outcome.
  */
-static __always_inline void mg_tunnel_hear(struct xdp_md *ctx, const struct mg_arrival *a)
+static __always_inline int mg_tunnel_hear(struct xdp_md *ctx, const struct mg_arrival *a)
 {
+	const struct mg_gateway *g = mg_gateway_wanted();
 	const struct mg_steer_proxy *p;
 	__u32 proxy, least;
 
-	if (!a->mtu_bytes)
-		return;
 	proxy = mg_proxy_at(a->tuple.server.ip);
 	p = proxy ? mg_proxy_find(proxy) : NULL;
-	if (!p || !mg_ip_equal(p->source, a->tuple.client.ip) ||
-	    (mg_side == MG_SIDE_ACCESS && p->ifindex != ctx->ingress_ifindex))
-		return;
+	if (!g || !g->steers || !p)
+		return 0;
+	if (mg_side == MG_SIDE_ACCESS && p->ifindex != ctx->ingress_ifindex)
+		return mg_tunnel_forged();
+	if (!a->mtu_bytes || !mg_ip_equal(p->source, a->tuple.client.ip))
+		return 0;
 	least = a->v6 ? MG_PATH_MIN6_BYTES : MG_PATH_MIN4_BYTES;
 	mg_path_learn(proxy, a->mtu_bytes > least ? a->mtu_bytes : least);
+	return 0;
 }
 
 /*
@@ -306,7 +310,7 @@ __noinline int mg_unwrap(struct xdp_md *ctx)
 	if (!s)
 		return 0;
 	if (s->arrival.is_tunnel)
-		mg_tunnel_hear(ctx, &s->arrival);
+		return mg_tunnel_hear(ctx, &s->arrival);
 	return mg_is_tunnel(&s->arrival) ? mg_tunnel_walk(ctx, &s->arrival) : 0;
 }
 

@@ -16,13 +16,13 @@ struct complaint {
 	bool v6;
 	uint8_t type, code;
 	uint32_t mtu;
-	const char *from, *quoted_from, *quoted_to;
+	const char *quoted_from, *quoted_to, *to;
 	uint8_t protocol; /* quoted; 0: 4 */
 	enum mg_side side;
 };
 
-/* An ICMP error about what the gateway sent to proxy 1, through the program; it passes. */
-static void complain(const struct complaint *c)
+/* An ICMP error about what the gateway sent to proxy 1, through the program: its action. */
+static uint32_t complain_action(const struct complaint *c)
 {
 	static const uint8_t carried[28];
 	uint8_t body[8 + 68] = { c->type, c->code };
@@ -43,8 +43,13 @@ static void complain(const struct complaint *c)
 		body[4 + i] = (uint8_t)(c->mtu >> (24 - 8 * i));
 	f.body.len = 8 + header + 28;
 	f.src = c->v6 ? "fd00:9::1" : "10.9.9.1";
-	f.dst = c->v6 ? GATEWAY6 : GATEWAY4;
-	assert_int_equal(steer_run_frame(&rig.run, c->side, &f), XDP_PASS);
+	f.dst = c->to ? c->to : c->v6 ? GATEWAY6 : GATEWAY4;
+	return steer_run_frame(&rig.run, c->side, &f);
+}
+
+static void complain(const struct complaint *c)
+{
+	assert_int_equal(complain_action(c), XDP_PASS);
 }
 
 static uint32_t heard(uint32_t proxy)
@@ -149,13 +154,16 @@ static void test_too_big_not_believed(void **state)
 		  .mtu = 1400,
 		  .quoted_from = "10.8.0.77",
 		  .side = MG_SIDE_CORE },
-		/* from the side of the UEs, to which the tunnel does not lead */
-		{ .type = 3, .code = 4, .mtu = 1400, .side = MG_SIDE_ACCESS },
+		{ .type = 3,
+		  .code = 4,
+		  .mtu = 1400,
+		  .quoted_from = "10.8.0.77",
+		  .to = "10.8.0.77",
+		  .side = MG_SIDE_CORE },
 		{ .v6 = true, .type = 1, .mtu = 1400, .side = MG_SIDE_CORE },
 	};
 	struct deliver_way way = { .deliver = MG_DELIVER_IPIP };
 	struct frame f = limit_segment(false, 100, 0);
-	struct complaint c = COMPLAINT(1400);
 
 	(void)state;
 	limit_fresh(&f, &way, 1500);
@@ -163,7 +171,43 @@ static void test_too_big_not_believed(void **state)
 		complain(&wrong[i]);
 		assert_int_equal(heard(1), 0);
 	}
+}
+
+/*
+ * From the side of the UEs, to which no tunnel leads: not a word, and none through us to another
+ * gateway, whose tunnel it may speak of.
+ */
+static void test_too_big_of_clients(void **state)
+{
+	static const struct complaint forged[] = {
+		{ .type = 3, .code = 4, .mtu = 1400, .side = MG_SIDE_ACCESS },
+		{ .type = 3,
+		  .code = 4,
+		  .mtu = 1400,
+		  .quoted_from = "10.8.0.77",
+		  .to = "10.8.0.77",
+		  .side = MG_SIDE_ACCESS },
+		{ .v6 = true, .type = 2, .mtu = 1400, .protocol = 41, .side = MG_SIDE_ACCESS },
+	};
+	struct deliver_way way = { .deliver = MG_DELIVER_IPIP };
+	struct complaint c = COMPLAINT(1400);
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(forged) / sizeof(forged[0]); i++) {
+		struct frame f = limit_segment(forged[i].v6, 100, 0);
+
+		way.v6 = forged[i].v6;
+		limit_fresh(&f, &way, 1500);
+		assert_int_equal(complain_action(&forged[i]), XDP_DROP);
+		assert_int_equal(heard(1), 0);
+	}
+	c.side = MG_SIDE_ACCESS;
+	c.quoted_to = "10.8.0.78";
+	complain(&c);
 	/* one interface may well be both */
+	c.quoted_to = NULL;
+	way.v6 = false;
+	deliver_way_put(&way);
 	rig.proxy[1].ifindex = rig.run.px0;
 	deliver_proxy_put(1);
 	c.side = MG_SIDE_ACCESS;
@@ -197,6 +241,7 @@ int main(void)
 		cmocka_unit_test_setup(test_too_big_teaches_ip6, deliver_fresh),
 		cmocka_unit_test_setup(test_too_big_of_second, deliver_fresh),
 		cmocka_unit_test_setup(test_too_big_not_believed, deliver_fresh),
+		cmocka_unit_test_setup(test_too_big_of_clients, deliver_fresh),
 		cmocka_unit_test_setup(test_heard_expires, deliver_fresh),
 	};
 

@@ -87,13 +87,16 @@ struct mg_steer_proxy {
 	__u8 ip[16];	 /* the proxy */
 	__u8 source[16]; /* the outer source of what is sent to it: same family */
 	char name[MG_MEMBER_NAME];
+	__u8 drained; /* 1: by an operator, whatever its state; for the daemon's next life alone */
+	__u8 pad[3];
 };
-MG_ABI_SIZE(struct mg_steer_proxy, 120);
+MG_ABI_SIZE(struct mg_steer_proxy, 124);
 MG_ABI_OFFSET(struct mg_steer_proxy, ifindex, 4);
 MG_ABI_OFFSET(struct mg_steer_proxy, dmac, 8);
 MG_ABI_OFFSET(struct mg_steer_proxy, mtu_bytes, 20);
 MG_ABI_OFFSET(struct mg_steer_proxy, ip, 24);
 MG_ABI_OFFSET(struct mg_steer_proxy, name, 56);
+MG_ABI_OFFSET(struct mg_steer_proxy, drained, 120);
 
 /* mg_paths: hash, proxy number __u32 -> what an ICMP "too big" said about the tunnel to it; written
  * by XDP, and forgotten by it after MG_PATH_TTL_NS */

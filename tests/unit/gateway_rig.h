@@ -243,7 +243,8 @@ int __wrap_mg_check_open(struct mg_check **out, struct mg_loop *l, const struct 
 	assert_true(n_checks < CHECKS_MAX);
 	*out = calloc(1, sizeof(**out));
 	(*out)->options = *o;
-	(*out)->state.up = o->presumed == MG_CHECK_UP;
+	(*out)->state.refuses = o->presumed == MG_CHECK_REFUSING;
+	(*out)->state.up = o->presumed == MG_CHECK_UP || (*out)->state.refuses;
 	checks[n_checks++] = *out;
 	return 0;
 }

@@ -420,6 +420,19 @@ static void test_busy(void **state)
 	assert_int_equal(changes, 3);
 }
 
+/* As it was found before: until it says otherwise. */
+static void test_was_busy(void **state)
+{
+	(void)state;
+	begin(MG_CHECK_CONVERT, MG_CHECK_REFUSING);
+	assert_true(look().up);
+	assert_true(look().refuses);
+	run(INTERVAL_MS / 2);
+	assert_true(look().up);
+	assert_false(look().refuses);
+	assert_int_equal(changes, 1);
+}
+
 static void test_in_pieces(void **state)
 {
 	(void)state;
@@ -482,6 +495,7 @@ int main(void)
 		TEST(test_comes_back),
 		TEST(test_errors_are_answers),
 		TEST(test_busy),
+		TEST(test_was_busy),
 		TEST(test_in_pieces),
 		TEST(test_by_tcp),
 		TEST(test_ipv6),

@@ -190,6 +190,43 @@ static void test_drain(void **state)
 	assert_true(slots(1, 2) > MG_RING_SLOTS / 2);
 }
 
+/* What drains are for: it goes, comes back, and takes nothing, whoever was restarted meanwhile. */
+static void test_drained_and_down(void **state)
+{
+	(void)state;
+	open_gate(two);
+	set_up("10.3.0.2:5124", true);
+	set_up("10.3.0.3:5124", true);
+	assert_int_equal(mg_gate_drain(gate, "px2", true), 0);
+	set_up("10.3.0.3:5124", false);
+	close_gate();
+	open_gate(two);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_DOWN);
+	set_up("10.3.0.3:5124", true);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_DRAINING);
+	assert_int_equal(slots(1, 2), 0);
+	assert_int_equal(mg_gate_drain(gate, "px2", false), 0);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_UP);
+}
+
+/* That is no operator's wish: over a restart it is presumed, and it is over when it says so. */
+static void test_refused_before(void **state)
+{
+	(void)state;
+	open_gate(two);
+	set_up("10.3.0.2:5124", true);
+	check_of("10.3.0.3:5124")->state.refuses = true;
+	set_up("10.3.0.3:5124", true);
+	close_gate();
+	open_gate(two);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_DRAINING);
+	assert_int_equal(slots(1, 2), 0);
+	check_of("10.3.0.3:5124")->state.refuses = false;
+	set_up("10.3.0.3:5124", true);
+	assert_int_equal(maps.proxies[2].state, MG_MEMBER_UP);
+	assert_true(slots(1, 2) > MG_RING_SLOTS / 2);
+}
+
 /* It drains itself: no new sessions, but joins. */
 static void test_refuses(void **state)
 {
@@ -360,6 +397,8 @@ int main(void)
 		TEST(test_numbers_stay),
 		TEST(test_drained_meanwhile),
 		TEST(test_drain),
+		TEST(test_drained_and_down),
+		TEST(test_refused_before),
 		TEST(test_refuses),
 		TEST(test_up_for_one_group),
 		TEST(test_rules),

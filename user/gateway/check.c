@@ -254,7 +254,8 @@ int mg_check_open(struct mg_check **out, struct mg_loop *loop, const struct mg_c
 		return -ENOMEM;
 	c->loop = loop;
 	c->options = *o;
-	c->state.up = o->presumed == MG_CHECK_UP;
+	c->state.refuses = o->presumed == MG_CHECK_REFUSING;
+	c->state.up = o->presumed == MG_CHECK_UP || c->state.refuses;
 	c->state.last_fault = "";
 	c->newest = &c->questions[o->how.fall - 1];
 	c->known = o->presumed != MG_CHECK_UNKNOWN;

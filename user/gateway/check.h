@@ -27,6 +27,7 @@ enum mg_check_presumed {
 	MG_CHECK_UNKNOWN, /* down, and up with the first answer */
 	MG_CHECK_UP,	  /* as it was found before */
 	MG_CHECK_DOWN,
+	MG_CHECK_REFUSING, /* up, but for new sessions */
 };
 
 struct mg_check_options {

@@ -36,8 +36,7 @@ void mg_numbers_load(struct mg_gate *g)
 		if (mg_steer_get_proxy(g->steer, i, &p->record))
 			p->record = (struct mg_steer_proxy){ 0 };
 		p->record.name[sizeof(p->record.name) - 1] = '\0';
-		p->drained = p->drain_presumed =
-			p->record.used && p->record.state == MG_MEMBER_DRAINING;
+		p->drained = p->drain_presumed = p->record.used && p->record.drained;
 	}
 	for (uint16_t i = 1; i < MG_GROUPS_MAX; i++) {
 		struct mg_gate_group *group = &g->groups[i];

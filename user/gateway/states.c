@@ -78,7 +78,11 @@ static enum mg_check_presumed presume(const struct mg_steer_proxy *record)
 {
 	if (!record->used)
 		return MG_CHECK_UNKNOWN;
-	return record->state == MG_MEMBER_DOWN ? MG_CHECK_DOWN : MG_CHECK_UP;
+	if (record->state == MG_MEMBER_DOWN)
+		return MG_CHECK_DOWN;
+	/* Drained by nobody: it said so itself. */
+	return record->state == MG_MEMBER_DRAINING && !record->drained ? MG_CHECK_REFUSING
+								       : MG_CHECK_UP;
 }
 
 static int add_asker(struct mg_gate *g, const struct mg_config_group *group,
@@ -228,6 +232,7 @@ static int apply_proxy(struct mg_gate *g, uint16_t number)
 	if (next.used && next.state != last)
 		mg_info("proxy %s is %s, was %s", next.name,
 			state_label((enum mg_member_state)next.state), state_label(last));
+	next.drained = p->drained;
 	next.plain = p->config && is_plain(g, p->config);
 	next.used = 1;
 	return mg_numbers_put_proxy(g, number, &next);

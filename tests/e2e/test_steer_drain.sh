@@ -45,7 +45,9 @@ herd_end calls
 is "old sessions: good, broken" "$(herd_get old 'd["good"], d["broken"], d["joined"]')" "[300, {}, 300]"
 is "old sessions stayed: those of px1" "$(herd_get old "d['by']['${SEEN[px1]}'] >= 40")" true
 is "new sessions broken" "$(herd_get calls 'd["broken"]')" "{}"
-diag "sessions broken by the drain: $(herd_get old '300 - d["good"]')"
+good=$(($(herd_get old 'd["good"]') + $(herd_get calls 'd["good"]')))
+count=$((300 + $(herd_get calls 'd["good"] + sum(sum(b.values()) for b in d["broken"].values())')))
+diag "sessions broken by the drain: $((count - good)) of $count"
 # Others, of short sessions, may come when their session has ended.
 is "joins with a wrong key" "$(mibs MPJoinAckHMacFailure)" 0
 finish

@@ -49,6 +49,8 @@ is "the proxies' kernels: joins begun, joins that proved their keys" \
 	"$(mibs MPJoinSynRx) $(mibs MPJoinAckRx)" "10000 10000"
 is "the proxies' kernels: joins of nobody's sessions" \
 	"$(mibs MPJoinNoTokenFound) $(mibs MPJoinAckHMacFailure)" "0 0"
+diag "joins at the wrong proxy: $(($(mibs MPJoinNoTokenFound) + $(mibs MPJoinAckHMacFailure))) of" \
+	"$(mibs MPJoinSynRx)"
 is "new sessions by the ring" "$(($(steer_count gw1 new) + $(steer_count gw2 new)))" 10000
 
 nothing_known() {

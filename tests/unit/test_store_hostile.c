@@ -84,6 +84,11 @@ static void test_too_many_names(void **state)
 	assert_true(wait_until(host_status(&gw).ignored >= 2 * (20000 - 1024)));
 	assert_true(host_reaches(&gw));
 	assert_int_equal(host_status(&gw).reconnects, 0);
+	/* All that it took it tells a store that was emptied. */
+	redis_ask(&r, "FLUSHALL");
+	assert_true(wait_until(redis_ask(&r, "SCARD mpgate:drain") == 1024));
+	assert_true(host_reaches(&gw));
+	assert_int_equal(host_status(&gw).reconnects, 0);
 	host_down(&gw);
 	redis_down(&r);
 }

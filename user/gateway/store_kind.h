@@ -18,6 +18,7 @@ struct mg_store_flag {
 	char name[MG_MEMBER_NAME];
 	bool on;
 	bool untold;	/* set here, and the store has not confirmed it */
+	bool unsaid;	/* nor was it asked to, for want of room */
 	bool found;	/* by the look that is under way */
 	uint64_t stamp; /* of the last change */
 };

@@ -120,6 +120,48 @@ static void say_some_changes(struct mg_store_redis *s)
 	s->base.status.published += news.n_tokens;
 }
 
+/* ---- drain flags --------------------------------------------------------------------------- */
+
+static void confirmed(void *ctx, uint64_t stamp, const struct redisReply *r)
+{
+	struct mg_store_redis *s = ctx;
+
+	(void)r;
+	for (size_t i = 0; i < s->base.n_flags; i++) {
+		if (s->base.flags[i].stamp == stamp)
+			s->base.flags[i].untold = false;
+	}
+}
+
+static void say_flag(struct mg_store_redis *s, struct mg_store_flag *flag)
+{
+	struct mg_news news = { .kind = MG_NEWS_DRAIN, .on = flag->on };
+
+	flag->unsaid = false;
+	memcpy(news.name, flag->name, sizeof(news.name));
+	teller_say(s, confirmed, flag->stamp, flag->on ? "SADD" : "SREM", MG_STORE_DRAIN,
+		   flag->name);
+	say_news(s, &news);
+}
+
+static void say_flags(struct mg_store_redis *s)
+{
+	for (size_t i = 0; i < s->base.n_flags; i++) {
+		struct mg_store_flag *f = &s->base.flags[i];
+
+		if (f->unsaid && !mg_redis_has_room(s->say))
+			return;
+		if (f->unsaid)
+			say_flag(s, f);
+	}
+}
+
+void mg_teller_drain(struct mg_store_redis *s, struct mg_store_flag *flag)
+{
+	flag->untold = flag->unsaid = true;
+	say_flags(s);
+}
+
 /* ---- the whole set ------------------------------------------------------------------------- */
 
 static void begin_rewrite(struct mg_store_redis *s)
@@ -204,6 +246,7 @@ void mg_teller_go(struct mg_store_redis *s)
 {
 	struct mg_teller *t = &s->teller;
 
+	say_flags(s);
 	if (!s->base.self[0])
 		return;
 	while ((t->changed.n || t->rewriting) && mg_redis_has_room(s->say)) {
@@ -301,30 +344,6 @@ static void beat(struct mg_timer *timer)
 	if (t->rewrite_begun)
 		say_expiry(s, mg_store_key(key, MG_STORE_REWRITE(s->base.self)));
 	mg_store_tell_self(&s->base);
-}
-
-/* ---- drain flags --------------------------------------------------------------------------- */
-
-static void confirmed(void *ctx, uint64_t stamp, const struct redisReply *r)
-{
-	struct mg_store_redis *s = ctx;
-
-	(void)r;
-	for (size_t i = 0; i < s->base.n_flags; i++) {
-		if (s->base.flags[i].stamp == stamp)
-			s->base.flags[i].untold = false;
-	}
-}
-
-void mg_teller_drain(struct mg_store_redis *s, struct mg_store_flag *flag)
-{
-	struct mg_news news = { .kind = MG_NEWS_DRAIN, .on = flag->on };
-
-	flag->untold = true;
-	memcpy(news.name, flag->name, sizeof(news.name));
-	teller_say(s, confirmed, flag->stamp, flag->on ? "SADD" : "SREM", MG_STORE_DRAIN,
-		   flag->name);
-	say_news(s, &news);
 }
 
 /* ---- the connection ------------------------------------------------------------------------ */

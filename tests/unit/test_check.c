@@ -208,17 +208,26 @@ static void run(uint64_t ms)
 	mg_loop_run(&loop);
 }
 
-static void begin(enum mg_check_by by, enum mg_check_presumed presumed)
+static void begin_as(const struct mg_config_check *how, enum mg_check_presumed presumed)
 {
 	const struct mg_check_options options = {
 		.to = server.ep,
-		.how = { .by = by, .interval_ms = INTERVAL_MS, .rise = RISE, .fall = FALL },
+		.how = *how,
 		.presumed = presumed,
 		.changed = changed,
 	};
 
 	loop.now_ms = mg_clock_ms();
 	assert_int_equal(mg_check_open(&check, &loop, &options), 0);
+}
+
+static void begin(enum mg_check_by by, enum mg_check_presumed presumed)
+{
+	const struct mg_config_check how = {
+		.by = by, .interval_ms = INTERVAL_MS, .rise = RISE, .fall = FALL
+	};
+
+	begin_as(&how, presumed);
 }
 
 static struct mg_check_state look(void)
@@ -319,6 +328,26 @@ static void test_silent(void **state)
 {
 	(void)state;
 	dies(SILENT, false);
+}
+
+/* The newest question does not get an interval's time, where that is long. */
+static void test_silent_and_seldom(void **state)
+{
+	const struct mg_config_check how = {
+		.by = MG_CHECK_CONVERT, .interval_ms = 5 * INTERVAL_MS, .rise = 1, .fall = 1
+	};
+	uint64_t died_ms;
+
+	(void)state;
+	begin_as(&how, MG_CHECK_UNKNOWN);
+	run(INTERVAL_MS);
+	assert_true(look().up);
+	stalled_ms = 0;
+	server.mode = SILENT;
+	died_ms = mg_clock_ms();
+	run(7 * INTERVAL_MS);
+	assert_false(look().up);
+	assert_in_range(changed_ms - died_ms, 3 * INTERVAL_MS, 5 * INTERVAL_MS + stalled_ms);
 }
 
 static void test_refuses(void **state)
@@ -487,6 +516,7 @@ int main(void)
 		TEST(test_up_with_the_first_answer),
 		TEST(test_down_takes_rise),
 		TEST(test_silent),
+		TEST(test_silent_and_seldom),
 		TEST(test_refuses),
 		TEST(test_talks_nonsense_or_hangs_up),
 		TEST(test_slow_is_alive),

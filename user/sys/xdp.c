@@ -140,18 +140,31 @@ void mg_xdp_leave(struct mg_xdp *x)
 	*x = (struct mg_xdp){ .mode = "off", .prog_fd = -1 };
 }
 
+/* Where to */
+struct place {
+	const struct mg_config_interface *ifc;
+	unsigned int ifindex;
+	const struct mg_xdp_door *door;
+};
+
 /* libxdp decides on its way whether the program runs behind a dispatcher: each try has its own. */
-static int open_object(struct mg_xdp *x, const struct mg_xdp_door *door, enum mg_role role,
-		       unsigned int ifindex, bool generic)
+static int open_object(struct mg_xdp *x, const struct place *to, bool generic)
 {
-	*x = (struct mg_xdp){ .door = door, .ifindex = ifindex, .generic = generic, .prog_fd = -1 };
-	x->obj = door->open(door, role, &x->skel);
+	*x = (struct mg_xdp){
+		.door = to->door, .ifindex = to->ifindex, .generic = generic, .prog_fd = -1
+	};
+	x->obj = to->door->open(to->door, to->ifc->role, &x->skel);
 	return x->obj ? 0 : -errno;
+}
+
+static struct bpf_program *program_of(const struct mg_xdp *x)
+{
+	return bpf_object__find_program_by_name(x->obj, x->door->program);
 }
 
 static int attach_by_libxdp(struct mg_xdp *x)
 {
-	const struct bpf_program *p = bpf_object__find_program_by_name(x->obj, x->door->program);
+	const struct bpf_program *p = program_of(x);
 	int err;
 
 	x->program = xdp_program__from_bpf_obj(x->obj, p ? bpf_program__section_name(p) : "");
@@ -172,33 +185,79 @@ static __u32 mode_flag(bool generic)
 	return generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE;
 }
 
-/* libxdp puts nothing in the place of a program that is alone. */
-static int attach_instead_of(struct mg_xdp *x, uint32_t old_id)
+/* libxdp puts nothing in the place of a program that is alone. old_id 0: only if there is none. */
+static int attach_alone(struct mg_xdp *x, uint32_t old_id)
 {
+	__u32 how = old_id ? XDP_FLAGS_REPLACE : XDP_FLAGS_UPDATE_IF_NOEXIST;
 	DECLARE_LIBBPF_OPTS(bpf_xdp_attach_opts, opts);
 	int err = bpf_object__load(x->obj);
 
 	if (err)
 		return err;
-	x->prog_fd = bpf_program__fd(bpf_object__find_program_by_name(x->obj, x->door->program));
-	opts.old_prog_fd = bpf_prog_get_fd_by_id(old_id);
+	x->prog_fd = bpf_program__fd(program_of(x));
+	if (old_id)
+		opts.old_prog_fd = bpf_prog_get_fd_by_id(old_id);
 	if (x->prog_fd < 0 || opts.old_prog_fd < 0)
 		return -errno;
-	err = bpf_xdp_attach((int)x->ifindex, x->prog_fd, XDP_FLAGS_REPLACE | mode_flag(x->generic),
-			     &opts);
-	close(opts.old_prog_fd);
+	err = bpf_xdp_attach((int)x->ifindex, x->prog_fd, how | mode_flag(x->generic),
+			     old_id ? &opts : NULL);
+	if (old_id)
+		close(opts.old_prog_fd);
 	return err;
 }
 
-static int attach_in(struct mg_xdp *x, const struct mg_xdp_door *door, enum mg_role role,
-		     unsigned int ifindex, bool generic, uint32_t old_id)
+static bool is_occupied(unsigned int ifindex)
 {
-	int err = open_object(x, door, role, ifindex, generic);
+	struct xdp_multiprog *mp = xdp_multiprog__get_from_ifindex((int)ifindex);
+
+	if (libxdp_get_error(mp))
+		return false;
+	xdp_multiprog__close(mp);
+	return true;
+}
+
+/*
+ * The dispatcher of libxdp before 1.5.5 consists of functions that leave a packet's length alone,
+ * and newer kernels (6.14; of 6.12 the stable releases) let nothing take their place that does not.
+ * What was refused like that is not loaded; what the driver refused is.
+ */
+static bool is_refused(const struct mg_xdp *x, int err)
+{
+	return err && err != -EBUSY && err != -EEXIST && x->obj && program_of(x) &&
+	       bpf_program__fd(program_of(x)) < 0;
+}
+
+static int attach_refused(struct mg_xdp *x, const struct place *to, int why)
+{
+	bool generic = x->generic;
+	int err;
+
+	mg_xdp_leave(x);
+	x->refused = is_occupied(to->ifindex);
+	if (x->refused)
+		return -EBUSY;
+	err = open_object(x, to, generic);
+	if (!err)
+		err = attach_alone(x, 0);
+	if (!err)
+		mg_info("interface %s: libxdp's dispatcher does not take %s (%s): attached alone",
+			to->ifc->name, to->door->program, strerror(-why));
+	return err;
+}
+
+static int attach_in(struct mg_xdp *x, const struct place *to, bool generic, uint32_t old_id)
+{
+	int err = open_object(x, to, generic);
+	bool refused;
 
 	if (!err)
-		err = old_id ? attach_instead_of(x, old_id) : attach_by_libxdp(x);
+		err = old_id ? attach_alone(x, old_id) : attach_by_libxdp(x);
+	if (!old_id && is_refused(x, err))
+		err = attach_refused(x, to, err);
+	refused = x->refused;
 	if (err)
 		mg_xdp_leave(x);
+	x->refused = refused;
 	return err;
 }
 
@@ -285,9 +344,14 @@ static void describe(struct mg_xdp *x)
 		x->prog_id = info.id;
 }
 
-static void log_failure(const char *interface, int err)
+static void log_failure(const char *interface, const struct mg_xdp *x, int err)
 {
-	if (err == -EBUSY || err == -EEXIST)
+	if (x->refused)
+		mg_error("interface %s: another XDP program is attached, and libxdp's dispatcher "
+			 "takes "
+			 "none beside it that changes a packet's length (that of libxdp 1.5.5 may)",
+			 interface);
+	else if (err == -EBUSY || err == -EEXIST)
 		mg_error("interface %s: another XDP program is attached, not behind libxdp's "
 			 "dispatcher; detach it or load it with xdp-loader",
 			 interface);
@@ -296,33 +360,33 @@ static void log_failure(const char *interface, int err)
 }
 
 /* In the place of what was left; -ENOENT: there is nothing whose place could be taken. */
-static int take_place(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
-		      const struct mg_xdp_door *door)
+static int take_place(struct mg_xdp *x, const struct place *to)
 {
-	struct left left = look(ifindex);
+	struct left left = look(to->ifindex);
 
-	if (!left.found || !suits(&left, ifc->xdp, door))
+	if (!left.found || !suits(&left, to->ifc->xdp, to->door))
 		return -ENOENT;
-	return attach_in(x, door, ifc->role, ifindex, left.generic, left.alone ? left.id : 0);
+	return attach_in(x, to, left.generic, left.alone ? left.id : 0);
 }
 
-static int attach_anew(struct mg_xdp *x, const struct mg_config_interface *ifc,
-		       unsigned int ifindex, const struct mg_xdp_door *door)
+static int attach_anew(struct mg_xdp *x, const struct place *to)
 {
+	const struct mg_config_interface *ifc = to->ifc;
 	int err;
 
-	mg_xdp_remove_stale(ifc->name, ifindex);
-	err = attach_in(x, door, ifc->role, ifindex, ifc->xdp == MG_XDP_GENERIC, 0);
+	mg_xdp_remove_stale(ifc->name, to->ifindex);
+	err = attach_in(x, to, ifc->xdp == MG_XDP_GENERIC, 0);
 	if (!err || ifc->xdp != MG_XDP_AUTO || err == -EBUSY || err == -EEXIST)
 		return err;
 	mg_warn("interface %s: no native XDP (%s), falling back to generic", ifc->name,
 		strerror(-err));
-	return attach_in(x, door, ifc->role, ifindex, true, 0);
+	return attach_in(x, to, true, 0);
 }
 
 int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
 		  const struct mg_xdp_door *door)
 {
+	const struct place to = { .ifc = ifc, .ifindex = ifindex, .door = door };
 	int err;
 
 	*x = (struct mg_xdp){ .mode = "off", .prog_fd = -1 };
@@ -330,11 +394,12 @@ int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsig
 		mg_xdp_remove_stale(ifc->name, ifindex);
 		return 0;
 	}
-	err = take_place(x, ifc, ifindex, door);
-	if (err == -ENOENT)
-		err = attach_anew(x, ifc, ifindex, door);
+	err = take_place(x, &to);
+	/* The program that is in the way may be our own. */
+	if (err == -ENOENT || (err && x->refused))
+		err = attach_anew(x, &to);
 	if (err) {
-		log_failure(ifc->name, err);
+		log_failure(ifc->name, x, err);
 		return err;
 	}
 	describe(x);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * The XDP program on an interface, through libxdp: behind its dispatcher where the kernel has
- * program extensions, so that other programs share the interface, alone where it has not.
+ * program extensions and takes ours for one, so that other programs share the interface; else
+ * alone.
  */
 #ifndef MG_SYS_XDP_H
 #define MG_SYS_XDP_H
@@ -34,6 +35,7 @@ struct mg_xdp {
 	unsigned int ifindex;
 	bool generic;
 	bool alone;	  /* not behind a dispatcher */
+	bool refused;	  /* by a dispatcher that has other programs */
 	const char *mode; /* as in struct mg_dp_interface */
 	uint32_t prog_id;
 };
@@ -42,7 +44,7 @@ struct mg_xdp {
  * Loads a program of its own and attaches it. Takes the place of what an earlier daemon left, with
  * no packet in between that none of them sees, unless that ran in another mode; behind a dispatcher
  * a few packets are seen by both. The caller holds the claim on the interface. 0 or -errno, logged;
- * *x is then empty, and what was left may still be there.
+ * *x is then empty (but for `refused`), and what was left may still be there.
  */
 int mg_xdp_attach(struct mg_xdp *x, const struct mg_config_interface *ifc, unsigned int ifindex,
 		  const struct mg_xdp_door *door);

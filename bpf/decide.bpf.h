@@ -14,6 +14,7 @@
 #include "tokens.bpf.h"
 #include "learn.bpf.h"
 #include "neighbours.bpf.h"
+#include "peers.bpf.h"
 
 static __always_inline void mg_decide_count(__u32 dry, enum mg_steer_counter which)
 {
@@ -88,16 +89,29 @@ static __always_inline bool mg_decide_ring(struct mg_decision *d, enum mg_steer_
 
 /* ---- from clients ---------------------------------------------------------------------------- */
 
+/*
+ * Is that address of this host or a proxy's own? Then it is meant, and no server: a proxy's
+ * announced address leads there whatever is known. For SYNs that a rule selects.
+ */
+__noinline int mg_decide_is_host(void)
+{
+	struct mg_steer_scratch *s = mg_steer_scratch();
+
+	if (!s)
+		return 0;
+	return mg_ip_is_mine(s->arrival.tuple.server.ip) || mg_proxy_at(s->arrival.tuple.server.ip);
+}
+
 /* The group that takes MPTCP towards a server: the rule's, or its fallback while that has nobody */
 static __always_inline __u32 mg_decide_rule(struct mg_decision *d, const struct mg_gateway *g)
 {
 	__u32 selected = mg_rule_select(g->n_rules);
 	const struct mg_rule *rule;
 
-	d->rule = selected;
 	rule = selected ? mg_rule_find(selected) : NULL;
-	if (!rule)
+	if (!rule || mg_decide_is_host())
 		return 0;
+	d->rule = selected;
 	if (!mg_group_is_up(rule->group) && mg_group_is_up(rule->fallback))
 		return rule->fallback;
 	return rule->group;

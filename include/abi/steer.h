@@ -132,7 +132,7 @@ MG_ABI_SIZE(struct mg_slot, 8);
 /* mg_virtual: hash, struct mg_endpoint -> __u32 group */
 
 /* mg_rules: array of MG_RULES_MAX, the first that fits decides, for MP_CAPABLE and MP_JOIN SYNs
- * from access interfaces to addresses that are not virtual */
+ * from access interfaces to addresses that are not virtual, nor this host's or a proxy's own */
 struct mg_rule {
 	__u32 ifindex; /* 0: any */
 	__u8 client[16];

@@ -374,6 +374,26 @@ static void test_join_to_server(void **state)
 	assert_int_equal(flow.flags, MG_FLOW_JOIN | MG_FLOW_INTERCEPT);
 }
 
+/* Whoever asks a proxy at its own address, as where it announced that, or this host, means that. */
+static void test_no_servers(void **state)
+{
+	const struct mg_rule r = rule(ANY, GROUP_OTHER);
+	struct frame f = capable(false, "10.3.1.11"), j = join(false, "10.3.1.11");
+	uint8_t mine[16], one = 1;
+
+	(void)state;
+	world_rules(&w, &r, 1);
+	world_expect(&w, MG_SIDE_ACCESS, &f, PASSES(NOT_OURS));
+	world_expect(&w, MG_SIDE_ACCESS, &j, PASSES(NOT_OURS));
+	f.dst = j.dst = SERVER4;
+	steer_ip(mine, SERVER4);
+	steer_put(STEER_MAP(&w.run, mg_mine), mine, &one);
+	world_expect(&w, MG_SIDE_ACCESS, &f, PASSES(NOT_OURS));
+	world_expect(&w, MG_SIDE_ACCESS, &j, PASSES(NOT_OURS));
+	world_push(&w, TOKEN, 2, 0);
+	world_expect(&w, MG_SIDE_ACCESS, &j, GOES(TOKEN_PUSHED, TOKEN_PUSHED, 2));
+}
+
 /* An intercepted SYN that fell back to TCP, as its client got no answer: it is the same session. */
 static void test_fallen_back(void **state)
 {
@@ -402,7 +422,7 @@ static int tear_down(void **state)
 
 int main(void)
 {
-	enum { N = sizeof(owners_rows) / sizeof(owners_rows[0]), M = 9 };
+	enum { N = sizeof(owners_rows) / sizeof(owners_rows[0]), M = 10 };
 	struct CMUnitTest tests[N + M] = {
 		cmocka_unit_test_setup(test_flip, fresh),
 		cmocka_unit_test_setup(test_repeated, fresh),
@@ -412,6 +432,7 @@ int main(void)
 		cmocka_unit_test_setup(test_fallback, fresh),
 		cmocka_unit_test_setup(test_not_selected, fresh),
 		cmocka_unit_test_setup(test_join_to_server, fresh),
+		cmocka_unit_test_setup(test_no_servers, fresh),
 		cmocka_unit_test_setup(test_fallen_back, fresh),
 	};
 

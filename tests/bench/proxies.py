@@ -81,7 +81,11 @@ class Gateway(Daemon):
             "check: { by: tcp, port: %d, interval_ms: 200, rise: 1, fall: 3 } }\n"
             "virtual:\n  - { address: \"%s\", group: all }\nstore: memory\n"
             % (SERVER, deliver, ECHO, virtual))
-        wait_for("the proxy, up", 20, lambda: self.ask("proxies")[0]["state"] == "up")
+        try:
+            wait_for("the proxy, up", 20, lambda: self.ask("proxies")[0]["state"] == "up")
+        except BenchError:
+            self.down()
+            raise
 
     def down(self):
         """A gateway's daemon leaves its programs and maps; this takes them away."""

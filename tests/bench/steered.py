@@ -46,9 +46,11 @@ class Side:
         self.mac = links[0]["address"]
 
     def down(self):
-        if self.gateway:
-            self.gateway.down()
-        self.net.down()
+        try:
+            if self.gateway:
+                self.gateway.down()
+        finally:
+            self.net.down()
 
     def ended(self):
         self.sink.stdin.write("\n")
@@ -133,5 +135,8 @@ def measure(opts, tool, build, work, say, refuse):
                     rows[side.name].append(row)
     finally:
         for side in sides:
-            side.down()
+            try:
+                side.down()
+            except BenchError as e:
+                refuse("steer " + side.name, str(e))
     return {"flows": FLOWS, "runs_on_a_busy_machine": unsettled, **summary(rows)}

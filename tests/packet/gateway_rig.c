@@ -275,7 +275,7 @@ int gw_tap(const char *interface)
 		.sll_ifindex = (int)if_nametoindex(interface),
 	};
 	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, htons(ETH_P_ALL));
-	int on = 1, room = 16 << 20;
+	int on = 1, room = 256 << 20; /* a start takes its time on slow machines */
 
 	assert_true(fd >= 0);
 	setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof(on));

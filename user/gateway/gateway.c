@@ -450,7 +450,8 @@ int mg_gate_open(struct mg_gate **out, struct mg_loop *loop, struct mg_steer *st
 	g->own = own;
 	g->ways_io.fd = -1;
 	g->drains_timer.fire = forget_drains;
-	mg_list_init(&g->askers);
+	for (size_t i = 0; i < MG_PROXIES_MAX; i++)
+		mg_list_init(&g->askers[i]);
 	g->owners = calloc(MG_RING_SLOTS, sizeof(*g->owners));
 	if (g->owners)
 		err = start(g);

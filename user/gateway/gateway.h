@@ -55,8 +55,9 @@ struct mg_gate {
 	const struct mg_rtnl_own *own; /* this host's addresses */
 	struct mg_gate_proxy proxies[MG_PROXIES_MAX];
 	struct mg_gate_group groups[MG_GROUPS_MAX];
-	uint16_t self;	       /* this host's own number; 0: it ends no sessions */
-	struct mg_list askers; /* states.c */
+	uint16_t self;			       /* this host's own number; 0: it ends no sessions */
+	struct mg_list askers[MG_PROXIES_MAX]; /* states.c: by the number of who is asked */
+	__be16 ask_ports[MG_GROUPS_MAX];       /* by the group's place in config */
 	struct mg_directory *directory;
 	struct mg_store *store;
 	bool joined;		    /* the store as a proxy */

@@ -19,40 +19,42 @@
 /* A question that is asked of a proxy, for all groups that ask the same. */
 struct asker {
 	struct mg_list node;
-	uint16_t proxy;
 	struct mg_ep to;
 	struct mg_config_check how;
 	struct mg_check *check;
 	bool wanted;
 };
 
-static struct mg_ep where(const struct mg_gate *g, const struct mg_config_group *group,
-			  const struct mg_config_proxy *proxy)
+static __be16 ask_port(const struct mg_gate *g, const struct mg_config_group *group)
 {
 	const struct mg_config_steer *c = &g->config->steer;
-	struct mg_ep to = { .ip = proxy->address, .port = htons(group->check.port) };
 
-	for (size_t i = 0; !to.port && i < c->n_virtuals; i++) {
-		if (&c->groups[c->virtuals[i].group] == group)
-			to.port = c->virtuals[i].address.port;
+	if (group->check.port)
+		return htons(group->check.port);
+	for (size_t i = 0; i < c->n_virtuals; i++) {
+		if (&c->groups[c->virtuals[i].group] == group && c->virtuals[i].address.port)
+			return c->virtuals[i].address.port;
 	}
-	if (!to.port)
-		to.port = htons(CONVERT_PORT);
-	return to;
+	return htons(CONVERT_PORT);
+}
+
+static struct mg_ep where(const struct mg_gate *g, const struct mg_config_group *group,
+			  uint16_t number)
+{
+	return (struct mg_ep){ .ip = g->proxies[number].config->address,
+			       .port = g->ask_ports[group - g->config->steer.groups] };
 }
 
 static struct asker *find_asker(const struct mg_gate *g, const struct mg_config_group *group,
-				const struct mg_config_proxy *proxy)
+				uint16_t number)
 {
-	struct mg_ep to = where(g, group, proxy);
-	uint16_t number = mg_gate_proxy_number(g, proxy->name);
+	struct mg_ep to = where(g, group, number);
 	struct mg_list *at;
 
-	mg_list_for_each (at, &g->askers) {
+	mg_list_for_each (at, &g->askers[number]) {
 		struct asker *a = mg_container_of(at, struct asker, node);
 
-		if (a->proxy == number && mg_ep_equal(&a->to, &to) &&
-		    a->how.by == group->check.by &&
+		if (mg_ep_equal(&a->to, &to) && a->how.by == group->check.by &&
 		    a->how.interval_ms == group->check.interval_ms &&
 		    a->how.rise == group->check.rise && a->how.fall == group->check.fall)
 			return a;
@@ -63,7 +65,8 @@ static struct asker *find_asker(const struct mg_gate *g, const struct mg_config_
 const struct mg_check *mg_states_check(const struct mg_gate *g, const struct mg_config_group *group,
 				       const struct mg_config_proxy *proxy)
 {
-	const struct asker *a = find_asker(g, group, proxy);
+	uint16_t number = mg_gate_proxy_number(g, proxy->name);
+	const struct asker *a = number ? find_asker(g, group, number) : NULL;
 
 	return a ? a->check : NULL;
 }
@@ -85,8 +88,7 @@ static enum mg_check_presumed presume(const struct mg_steer_proxy *record)
 								       : MG_CHECK_UP;
 }
 
-static int add_asker(struct mg_gate *g, const struct mg_config_group *group,
-		     const struct mg_config_proxy *proxy)
+static int add_asker(struct mg_gate *g, const struct mg_config_group *group, uint16_t number)
 {
 	struct asker *a = calloc(1, sizeof(*a));
 	struct mg_check_options options = { .changed = answer_changed, .ctx = g };
@@ -94,25 +96,24 @@ static int add_asker(struct mg_gate *g, const struct mg_config_group *group,
 
 	if (!a)
 		return -ENOMEM;
-	a->proxy = mg_gate_proxy_number(g, proxy->name);
-	a->to = options.to = where(g, group, proxy);
+	a->to = options.to = where(g, group, number);
 	a->how = options.how = group->check;
 	a->wanted = true;
-	options.presumed = presume(&g->proxies[a->proxy].record);
+	options.presumed = presume(&g->proxies[number].record);
 	err = mg_check_open(&a->check, g->loop, &options);
 	if (err) {
 		free(a);
 		return err;
 	}
-	mg_list_append(&g->askers, &a->node);
+	mg_list_append(&g->askers[number], &a->node);
 	return 0;
 }
 
-static void drop_askers(struct mg_gate *g, bool all)
+static void drop_askers(struct mg_list *askers, bool all)
 {
-	struct mg_list *at = g->askers.next;
+	struct mg_list *at = askers->next;
 
-	while (at != &g->askers) {
+	while (at != askers) {
 		struct asker *a = mg_container_of(at, struct asker, node);
 
 		at = at->next;
@@ -128,13 +129,14 @@ static int ask_members(struct mg_gate *g, const struct mg_config_group *group)
 {
 	for (size_t i = 0; i < group->n_members; i++) {
 		const struct mg_config_proxy *proxy = &g->config->steer.proxies[group->members[i]];
-		struct asker *a = find_asker(g, group, proxy);
+		uint16_t number = mg_gate_proxy_number(g, proxy->name);
+		struct asker *a = find_asker(g, group, number);
 		int err = 0;
 
 		if (a)
 			a->wanted = true;
 		else
-			err = add_asker(g, group, proxy);
+			err = add_asker(g, group, number);
 		if (err)
 			return err;
 	}
@@ -144,23 +146,31 @@ static int ask_members(struct mg_gate *g, const struct mg_config_group *group)
 int mg_states_ask(struct mg_gate *g)
 {
 	const struct mg_config_steer *c = &g->config->steer;
+	size_t n = c->is_gateway ? c->n_groups : 0;
 	struct mg_list *at;
 	int err = 0;
 
-	mg_list_for_each (at, &g->askers)
-		mg_container_of(at, struct asker, node)->wanted = false;
-	for (size_t i = 0; !err && c->is_gateway && i < c->n_groups; i++)
+	for (size_t i = 0; i < MG_PROXIES_MAX; i++) {
+		mg_list_for_each (at, &g->askers[i])
+			mg_container_of(at, struct asker, node)->wanted = false;
+	}
+	for (size_t i = 0; !err && i < n; i++) {
+		g->ask_ports[i] = ask_port(g, &c->groups[i]);
 		err = ask_members(g, &c->groups[i]);
-	if (err)
+	}
+	if (err) {
 		mg_error("gateway: cannot ask its proxies: %s", strerror(-err));
-	else
-		drop_askers(g, false);
-	return err;
+		return err;
+	}
+	for (size_t i = 0; i < MG_PROXIES_MAX; i++)
+		drop_askers(&g->askers[i], false);
+	return 0;
 }
 
 void mg_states_stop(struct mg_gate *g)
 {
-	drop_askers(g, true);
+	for (size_t i = 0; i < MG_PROXIES_MAX; i++)
+		drop_askers(&g->askers[i], true);
 }
 
 /* ---- proxies ------------------------------------------------------------------------------- */
@@ -172,12 +182,10 @@ static enum mg_member_state state_of(const struct mg_gate *g, uint16_t number, b
 	bool up = false;
 
 	*refuses = *checked = false;
-	mg_list_for_each (at, &g->askers) {
+	mg_list_for_each (at, &g->askers[number]) {
 		const struct asker *a = mg_container_of(at, struct asker, node);
 		struct mg_check_state s;
 
-		if (a->proxy != number)
-			continue;
 		mg_check_state(a->check, &s);
 		*checked = true;
 		*refuses |= s.up && s.refuses;
@@ -241,15 +249,15 @@ static int apply_proxy(struct mg_gate *g, uint16_t number)
 /* ---- groups -------------------------------------------------------------------------------- */
 
 static bool takes_sessions(const struct mg_gate *g, const struct mg_config_group *group,
-			   const struct mg_config_proxy *proxy)
+			   uint16_t number)
 {
-	const struct mg_check *check = mg_states_check(g, group, proxy);
+	const struct asker *a = find_asker(g, group, number);
 	struct mg_check_state s;
 
-	if (!check)
+	if (!a)
 		return false;
-	mg_check_state(check, &s);
-	return s.up && !s.refuses && !g->proxies[mg_gate_proxy_number(g, proxy->name)].drained;
+	mg_check_state(a->check, &s);
+	return s.up && !s.refuses && !g->proxies[number].drained;
 }
 
 static int fill_ring(struct mg_gate *g, struct mg_gate_group *group,
@@ -277,7 +285,7 @@ static int apply_group(struct mg_gate *g, uint16_t number)
 	for (size_t i = 0; i < c->n_members && i < MG_PROXIES_MAX; i++) {
 		const struct mg_config_proxy *proxy = &g->config->steer.proxies[c->members[i]];
 		uint16_t member = mg_gate_proxy_number(g, proxy->name);
-		bool takes = takes_sessions(g, c, proxy);
+		bool takes = takes_sessions(g, c, member);
 
 		members[i] = (struct mg_ring_member){ proxy->name, member, proxy->weight, takes };
 		next.n_up += takes && proxy->weight;

@@ -225,6 +225,10 @@ __noinline int mg_decide_join(__u32 dry)
 	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
 		return 0;
 	at_virtual = mg_virtual_group(&s->arrival.tuple.server);
+	/* Nothing else is steered: a token that somebody else's session shares must not catch it.
+	 */
+	if (!at_virtual && !g->n_rules)
+		return 0;
 	if (!mg_decide_token(&s->decision, s->arrival.token, dry)) {
 		group = at_virtual ? at_virtual : mg_decide_rule(&s->decision, g);
 		if (!group || !mg_decide_unknown(&s->decision, g, group, dry))

@@ -349,11 +349,13 @@ static void test_not_selected(void **state)
 	assert_int_equal(steer_run_frame(&w.run, MG_SIDE_ACCESS, &f), XDP_PASS);
 }
 
-/* A join to a server: by its token, whether a rule selects it or not; if nobody knows that, only
- * where a rule does. */
+/* A join to a server: by its token, whether a rule selects it or not, as another access network's
+ * rules may have selected its session; if nobody knows the token, only where a rule does. Without
+ * any rules, it is nobody's business. */
 static void test_join_to_server(void **state)
 {
 	const struct mg_rule r = rule(ANY, GROUP_OTHER);
+	struct mg_rule other = r;
 	struct frame f = join(false, SERVER4);
 	struct mg_steer_flow flow;
 	struct mg_decision d;
@@ -369,6 +371,9 @@ static void test_join_to_server(void **state)
 	world_rules(&w, NULL, 0);
 	world_push(&w, TOKEN, 2, 0);
 	f.seq++;
+	world_expect(&w, MG_SIDE_ACCESS, &f, PASSES(NOT_OURS));
+	other.port = 1;
+	world_rules(&w, &other, 1);
 	world_expect(&w, MG_SIDE_ACCESS, &f, GOES(TOKEN_PUSHED, TOKEN_PUSHED, 2));
 	assert_true(world_flow(&w, &f, &flow));
 	assert_int_equal(flow.flags, MG_FLOW_JOIN | MG_FLOW_INTERCEPT);

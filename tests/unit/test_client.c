@@ -24,10 +24,6 @@
 #include "mpgate/mpgate.h"
 #include "sys/sock.h"
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 /* ---- messages ------------------------------------------------------------------------------ */
 
 static void message_to_bytes_and_back(void **state)

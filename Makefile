@@ -11,6 +11,8 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 B       := $(if $(SAN),build/san,build)
 comma   := ,
+# What has to be built first, with all processors.
+BUILD_FIRST = +@$(MAKE) --no-print-directory -j$(shell nproc)
 
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
@@ -130,28 +132,28 @@ build/fuzz/%: tests/fuzz/%.c $(foreach r,base wire config,$(call src,$(r)))
 test-binaries: all $(UNIT) $(PACKET) $(TOOLS) $(REPLAY)
 
 check: deps ## install what is missing, build, run every test but the virtual machines
-	@$(MAKE) --no-print-directory test-binaries
+	$(BUILD_FIRST) test-binaries
 	@BUILD=$(B) tests/run --title check $(UNIT) $(PACKET) $(REPLAY) $(CONFIG_T) $(E2E)
 check-unit: deps ## codec, buffers, timers, sessions (cmocka)
-	@$(MAKE) --no-print-directory all $(UNIT) $(REPLAY) $(B)/tests/tools/config_print
+	$(BUILD_FIRST) all $(UNIT) $(REPLAY) $(B)/tests/tools/config_print
 	@BUILD=$(B) tests/run --title check-unit $(UNIT) $(REPLAY) $(CONFIG_T)
 check-packet: deps ## packets through the BPF programs
-	@$(MAKE) --no-print-directory $(PACKET)
+	$(BUILD_FIRST) $(PACKET)
 	@BUILD=$(B) tests/run --title check-packet $(PACKET)
 check-e2e: deps ## real traffic in network namespaces; T=name picks one
-	@$(MAKE) --no-print-directory test-binaries
+	$(BUILD_FIRST) test-binaries
 	@BUILD=$(B) tests/run --title check-e2e $(if $(T),tests/e2e/test_$(T).sh,$(E2E))
 check-vm: deps ## packet tests and a short end-to-end set on other kernels
-	@$(MAKE) --no-print-directory test-binaries
+	$(BUILD_FIRST) test-binaries
 	@BUILD=$(B) tools/vm/check
 fuzz: deps ## run the fuzzers, FUZZ_SECONDS each (default 60)
-	@$(MAKE) --no-print-directory $(FUZZ)
+	$(BUILD_FIRST) $(FUZZ)
 	@tests/fuzz/run $(FUZZ)
 bench: deps ## measure beside HAProxy; prints JSON; BENCH="--only onpath" and the like for a part
-	@$(MAKE) --no-print-directory test-binaries
+	$(BUILD_FIRST) test-binaries
 	@BUILD=$(B) tests/bench/run $(BENCH)
 demo: deps ## both links at once, one cut, a phone that moves: a minute and a half
-	@$(MAKE) --no-print-directory all
+	$(BUILD_FIRST) all
 	@BUILD=$(B) tools/demo.sh
 
 # ---- chores --------------------------------------------------------------------------------------
@@ -161,7 +163,7 @@ C_FILES := $(shell find user bpf include tests -name '*.[ch]' 2>/dev/null)
 format: ## clang-format in place
 	clang-format -i $(C_FILES)
 lint: deps ## clang-format, clang-tidy, shellcheck, mandoc
-	@$(MAKE) --no-print-directory all
+	$(BUILD_FIRST) all
 	@BUILD=$(B) tools/lint.sh
 install: all ## PREFIX, DESTDIR
 	@BUILD=$(B) PREFIX=$(PREFIX) DESTDIR=$(DESTDIR) VERSION=$(VERSION) tools/install.sh

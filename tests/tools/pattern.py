@@ -21,21 +21,42 @@ def at(offset, n):
     return b"".join(_block(i) for i in blocks)[skip:skip + n]
 
 
+def _search(piece, near):
+    """Where these bytes may belong, within some megabytes; the nearest places first."""
+    start = max(0, near - 64 * BLOCK)
+    whole, found = at(start, 128 * BLOCK), []
+    i = whole.find(piece)
+    while i >= 0:
+        found.append(start + i)
+        i = whole.find(piece, i + 1)
+    return sorted(found, key=lambda offset: abs(offset - near))[:8]
+
+
 class Check:
     """Takes a received stream piece by piece."""
 
     def __init__(self):
-        self.bytes, self.wrong_at, self.head = 0, None, b""
+        self.bytes, self.wrong_at, self.wrong, self.head = 0, None, None, b""
+
+    def look(self, data, want):
+        """The first place that is wrong: how far, what was there instead, and from where."""
+        first = next(i for i, b in enumerate(data) if b != want[i])
+        last = next((i for i in range(first, len(data) - 16) if data[i:i + 16] == want[i:i + 16]),
+                    len(data))
+        self.wrong_at = self.bytes + first
+        self.wrong = {"bytes": last - first, "piece_at": self.bytes, "piece_bytes": len(data),
+                      "belongs_at": _search(data[first:min(last, first + 64)], self.wrong_at),
+                      "hex": data[first:first + 32].hex()}
 
     def add(self, data):
         if len(self.head) < 64:
             self.head += data[:64 - len(self.head)]
         if self.wrong_at is None and data != at(self.bytes, len(data)):
-            want = at(self.bytes, len(data))
-            self.wrong_at = self.bytes + next(i for i, b in enumerate(data) if b != want[i])
+            self.look(data, at(self.bytes, len(data)))
         self.bytes += len(data)
 
     def report(self):
-        return {"bytes": self.bytes, "text": self.head.decode("latin-1"),
-                "wrong_at": self.wrong_at}
+        wrong = {"wrong": self.wrong} if self.wrong else {}
+        return {"bytes": self.bytes, "wrong_at": self.wrong_at, **wrong,
+                "text": self.head.decode("latin-1")}
 

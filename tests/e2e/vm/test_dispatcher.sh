@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Another XDP program on the same interface, through libxdp's dispatcher: both work, either may come
 # first, and whoever goes leaves the other alone. Needs a kernel with program extensions (freplace).
-# test: timeout=180 alone
+# test: timeout=180 alone vm=6.12
 . "$(dirname "$0")/../lib.sh"
 
 net_up nojoin

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Holding SYNs where packets are lost, on the phone's side and on the server's: repetitions are consumed,
 # every session gets to its server and every byte arrives, whatever became of MPTCP on the way.
-# test: timeout=300 alone
+# test: timeout=300 alone vm=6.12
 . "$(dirname "$0")/../lib.sh"
 
 net_up nojoin

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Kernels whose MPTCP listeners take no SYN data: the Convert message comes after the handshake, the
 # session is MPTCP all the same, joins, and loses nothing. On kernels that do take it the same holds.
-# test: timeout=120
+# test: timeout=120 vm=6.1
 . "$(dirname "$0")/../lib.sh"
 
 net_up

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Paths as they are outside: 50 ms and 10 ms, 1 % loss on each. Every byte arrives, in both
 # directions, over both paths, at a rate such paths give.
-# test: timeout=180 alone
+# test: timeout=180 alone vm=6.12
 . "$(dirname "$0")/../lib.sh"
 
 net_up

@@ -267,6 +267,22 @@ static void test_up_for_one_group(void **state)
 	assert_int_equal(maps.groups[3].n_up, 1);
 }
 
+/* Who is only ever asked to accept connections may be any server, and asks nobody else. */
+static void test_plain_servers(void **state)
+{
+	(void)state;
+	open_gate(HEAD
+		  "proxies: [ " PX1 ", " PX2 " ]\n"
+		  "groups: [ { name: web, members: [ px1, px2 ], check: { port: 80, by: tcp } },"
+		  " { name: metro, members: [ px2 ] } ]\n"
+		  "virtual: [ { address: '10.9.0.2:80', group: web },"
+		  " { address: '10.9.0.1:5124', group: metro } ]\n");
+	set_up("10.3.0.2:80", true);
+	set_up("10.3.0.3:80", true);
+	assert_true(maps.proxies[1].plain);
+	assert_false(maps.proxies[2].plain);
+}
+
 static void test_rules(void **state)
 {
 	(void)state;
@@ -401,6 +417,7 @@ int main(void)
 		TEST(test_refused_before),
 		TEST(test_refuses),
 		TEST(test_up_for_one_group),
+		TEST(test_plain_servers),
 		TEST(test_rules),
 		TEST(test_ways),
 		TEST(test_tokens_of_a_former_daemon),

@@ -24,6 +24,24 @@
 	X(STEER, steer, "goes to a proxy of another host") \
 	X(ANSWER, answer, "is answered from here")
 
+/* Why a session or subflow is not admitted: the last of the reasons, and a list of their own for
+ * what no packet shows (abi/policy.h) */
+#define MG_REFUSALS(X)                                                                      \
+	X(DENIED, denied, "the policy is deny")                                             \
+	X(OVER_SESSIONS, over_sessions, "the subscriber has as many sessions as it may")    \
+	X(OVER_RATE, over_rate, "the subscriber opens sessions faster than it may")         \
+	X(OVER_HELD, over_held, "too many of the subscriber's SYNs are held")               \
+	X(OVER_SUBFLOWS, over_subflows, "the subscriber has as many subflows as it may")    \
+	X(OVER_SESSION_SUBFLOWS, over_session_subflows, "the session has as many subflows") \
+	X(OVER_SERVICE, over_service, "the service has as many sessions as it may")         \
+	X(OVER_SERVICE_SUBSCRIBER, over_service_subscriber,                                 \
+	  "the subscriber has as many sessions of this service as it may")                  \
+	X(OVER_PROXY, over_proxy, "this proxy has max_sessions")                            \
+	X(NO_COOKIE, no_cookie, "third-party access: no Convert message with a cookie")     \
+	X(BAD_COOKIE, bad_cookie, "third-party access: a cookie that is not valid")         \
+	X(NO_TOKEN, no_token, "third-party access: a join whose token is not known")        \
+	X(TRANSIT, transit, "third-party access: MPTCP to others than us, not wanted")
+
 #define MG_REASONS(X)                                                                           \
 	/* class other */                                                                       \
 	X(NOT_IP, not_ip, "neither IPv4 nor IPv6")                                              \
@@ -59,7 +77,8 @@
 	X(UNKNOWN_JOIN, unknown_join, "MP_JOIN whose token nobody knows")                       \
 	X(NO_PROXY, no_proxy, "for a group or a proxy that cannot be reached")                  \
 	X(TUNNEL_FORGED, tunnel_forged, "in a tunnel, from where no gateway is")                \
-	X(TUNNEL_TOO_BIG, tunnel_too_big, "longer than the tunnel to its proxy takes")
+	X(TUNNEL_TOO_BIG, tunnel_too_big, "longer than the tunnel to its proxy takes")          \
+	MG_REFUSALS(X)
 
 enum mg_class {
 #define X(sym, label, doc) MG_CLASS_##sym,

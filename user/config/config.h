@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include "abi/hold.h"
+#include "abi/policy.h"
 #include "abi/steer.h"
 #include "base/addr.h"
 
@@ -167,6 +168,155 @@ struct mg_config_steer {
 	uint32_t store_heartbeat_ms; /* 1000 */
 };
 
+/* ---- policy: who gets how much, by which access ---- */
+
+#define MG_CONFIG_NONE ((size_t)-1)
+
+/* A network that UEs come from: numbers into these lists are how policies name them. */
+struct mg_config_access {
+	char name[MG_MEMBER_NAME];
+	struct mg_prefix *prefixes;
+	size_t n_prefixes;
+	char (*interfaces)[IFNAMSIZ]; /* of role access */
+	size_t n_interfaces;
+	enum mg_trust trust; /* trusted */
+	bool drop_transit;   /* `transit: pass` or `drop`; false */
+};
+
+struct mg_config_match { /* of a service: a prefix and the ports in it */
+	struct mg_prefix prefix;
+	uint16_t first, last; /* 0 and 65535: any */
+};
+struct mg_config_service {
+	char name[MG_MEMBER_NAME];
+	struct mg_config_match *match;
+	size_t n_match;
+	uint32_t sessions;		  /* limits.sessions; 0: no limit */
+	uint32_t sessions_per_subscriber; /* limits.sessions_per_subscriber; 0: no limit */
+	bool proxy_protocol;		  /* `proxy_protocol: v2` or `off`; false */
+};
+
+/* A class of subscribers: by address, or by what the access feed says of their identity */
+struct mg_config_subscribers {
+	char name[MG_MEMBER_NAME];
+	struct mg_prefix *prefixes; /* of `match`, and the lines of match_file */
+	size_t n_prefixes;
+	size_t n_listed;   /* of them: those of `match` itself, which come first */
+	char **identities; /* "id:TEXT" in `match`, without the "id:"; a last '*' stands for any
+			      rest */
+	size_t n_identities;
+	char *match_file; /* NULL: none. A prefix a line, '#' begins a comment */
+};
+
+/* X(SYMBOL, name, "doc"): TS 23.501 5.32.8 */
+#define MG_STEERINGS(X)                                                                    \
+	X(DEFAULT, default, "as the kernel's scheduler will")                              \
+	X(LOAD_BALANCING, load - balancing, "over all, in the ratio of `split`")           \
+	X(ACTIVE_STANDBY, active - standby, "the first of `order` that works carries all") \
+	X(SMALLEST_DELAY, smallest - delay, "the one with the smallest RTT carries all")   \
+	X(PRIORITY, priority, "the first of `order` until it is full, then the next as well")
+enum mg_steering {
+#define X(sym, name, doc) MG_STEERING_##sym,
+	MG_STEERINGS(X)
+#undef X
+		MG_STEERING_COUNT
+};
+
+struct mg_config_share {
+	size_t access; /* of access_networks */
+	uint32_t percent;
+};
+
+struct mg_config_policy {
+	char name[MG_MEMBER_NAME]; /* "default" of default_policy, and of no other */
+	size_t *subscribers;	   /* 0 of them: any */
+	size_t n_subscribers;
+	size_t *services;
+	size_t n_services;
+	size_t *access;
+	size_t n_access;
+	bool deny;     /* `mode: deny` */
+	bool has_mode; /* else intercept.mode */
+	enum mg_mode mode;
+	size_t group;	 /* MG_CONFIG_NONE: as without a policy */
+	bool has_source; /* else converter.source or intercept.source */
+	enum mg_source source;
+	bool proxy_protocol;	    /* `proxy_protocol: v2` or `off`; false */
+	enum mg_refuse refuse;	    /* pass; reset if `mode: deny` */
+	enum mg_refuse refuse_join; /* reset */
+	/* limits; 0: no limit */
+	uint32_t sessions, new_per_s, burst, held, subflows, subflows_per_session;
+	/* What its sessions do with the paths they have */
+	enum mg_steering steering;     /* load-balancing if there is a split, else default */
+	struct mg_config_share *split; /* they add up to 100 */
+	size_t n_split;
+	bool strict;   /* false: who cannot carry its share leaves the rest to the others */
+	size_t *order; /* of access_networks, best first; those not named come last, alike */
+	size_t n_order;
+};
+
+struct mg_config_radius_client {
+	struct in6_addr address;
+	char *secret_file; /* the shared secret: its first line */
+};
+struct mg_config_radius {
+	bool on;
+	struct mg_ep listen;
+	struct mg_config_radius_client *clients;
+	size_t n_clients;
+	/* What NAS-Port-Type and 3GPP-RAT-Type stand for here: `types: { wlan: [ 19, wlan, … ] }`;
+	 * without it, what docs/configuration.md lists. An access network nobody named is not set.
+	 */
+	struct mg_config_radius_type {
+		size_t access;
+		uint8_t nas_port_types[32], rat_types[32];
+		size_t n_nas_port_types, n_rat_types;
+	} * types;
+	size_t n_types;
+	uint32_t stale_s; /* 0: entries live until Stop; else so long after the last Start or
+			     Interim */
+};
+
+/* RFC 8803 section 5.2 (shared addresses), RFC 6888: what `source: shared` uses, and logs */
+enum mg_log_to { MG_LOG_TO_NOTHING, MG_LOG_TO_FILE, MG_LOG_TO_SYSLOG };
+struct mg_config_sharing {
+	struct mg_prefix *pool; /* 0 of them: this host's own address, as the kernel chooses */
+	size_t n_pool;
+	bool paired;			/* true: a subscriber keeps its address */
+	uint32_t ports_per_subscriber;	/* 0: any port; else blocks of so many */
+	uint16_t first_port, last_port; /* 1024, 65535 */
+	enum mg_log_to log;		/* nothing */
+	char *log_file;
+	uint32_t log_rotate_mib; /* 64 */
+	uint32_t log_keep;	 /* 8 old files */
+};
+
+/* What UEs may ask of us beyond RFC 8803 (docs/provision.md) */
+struct mg_config_provision {
+	bool on;		/* false */
+	uint32_t reserve_max;	/* 16 sessions at once, of one subscriber */
+	uint32_t reserve_max_s; /* 60 */
+};
+
+struct mg_config_policies {
+	struct mg_config_access *access;
+	size_t n_access;
+	struct mg_config_service *services;
+	size_t n_services;
+	struct mg_config_subscribers *subscribers;
+	size_t n_subscribers;
+	struct mg_config_policy *policies;
+	size_t n_policies;
+	struct mg_config_policy fallback; /* default_policy; there is always one */
+	bool any; /* something of all this is in the file: access networks, limits, policies */
+	uint8_t key_ipv4_bits;	/* 32 */
+	uint8_t key_ipv6_bits;	/* 64 */
+	uint32_t answers_per_s; /* 4: refused requests of a subscriber that hear why */
+	struct mg_config_radius radius;
+	struct mg_config_sharing sharing;
+	struct mg_config_provision provision;
+};
+
 struct mg_config_destinations {
 	struct mg_prefix *allow;
 	size_t n_allow; /* 0: everything that is not denied */
@@ -185,6 +335,7 @@ struct mg_config {
 	struct mg_config_intercept intercept;
 	struct mg_config_cpe cpe;
 	struct mg_config_steer steer;
+	struct mg_config_policies policies;
 	struct mg_config_destinations destinations;
 	uint32_t drain_timeout_s; /* 30 */
 	struct mg_tree *tree; /* where each key stood, for findings; NULL if there was no file */

@@ -6,6 +6,18 @@
 
 #include "wire/convert.h"
 
+const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uint32_t number)
+{
+	if (number && number < p->n_policies && p->policies[number])
+		return p->policies[number];
+	return &p->config->policies.fallback;
+}
+
+size_t mg_policy_access(const struct mg_policy *p, uint32_t number)
+{
+	return number && number < p->n_access ? p->access[number] : MG_CONFIG_NONE;
+}
+
 int mg_policy_compare_ip(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct in6_addr));

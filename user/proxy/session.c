@@ -34,6 +34,11 @@ const char *mg_close_reason_label(enum mg_close_reason reason)
 	return reasons[reason];
 }
 
+const struct mg_config_policy *mg_session_policy(const struct mg_session *s)
+{
+	return mg_policy_numbered(s->worker->policy, s->ticket.policy);
+}
+
 const char *mg_session_state_name(enum mg_session_state state)
 {
 	static const char *const names[] = {

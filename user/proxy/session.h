@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "abi/policy.h"
 #include "base/addr.h"
 #include "base/list.h"
 #include "base/loop.h"
@@ -37,6 +38,7 @@
 #include "sys/sock.h"
 #include "wire/convert.h"
 
+struct mg_config_policy;
 struct mg_port;
 struct mg_via;
 struct mg_worker;
@@ -141,12 +143,13 @@ struct mg_session {
 	uint64_t discarded;	 /* in LINGER: bytes read for nobody */
 
 	struct mg_ep client_ep, converter_ep, server_ep, source_ep;
-	bool mptcp;	 /* the client's handshake was MPTCP */
-	bool early;	 /* the handshake was not over when last looked at */
-	bool fallback;	 /* and then, or because of it, became TCP */
-	bool want_mptcp; /* towards the server */
-	bool want_info;	 /* Info came along with Connect */
-	bool pending;	 /* charged to the client's pending requests */
+	struct mg_ticket ticket; /* what it was charged for; of nothing until then */
+	bool mptcp;		 /* the client's handshake was MPTCP */
+	bool early;		 /* the handshake was not over when last looked at */
+	bool fallback;		 /* and then, or because of it, became TCP */
+	bool want_mptcp;	 /* towards the server */
+	bool want_info;		 /* Info came along with Connect */
+	bool pending;		 /* charged to the client's pending requests */
 
 	/* Of a SYN that TC held; `frame` is ours, and there from hold to the end of accept. */
 	enum mg_hold_kind kind; /* MG_HOLD_CONVERT also for what was accepted and never held */
@@ -203,6 +206,9 @@ void mg_session_reloaded(struct mg_session *s);
 /* The only way out, from any state. Nothing of the session may be touched by the caller after it.
  */
 void mg_session_close(struct mg_session *s, enum mg_close_reason reason);
+
+/* What holds for it now: a reload may change it. The default policy before it was charged. */
+const struct mg_config_policy *mg_session_policy(const struct mg_session *s);
 
 const char *mg_session_state_name(enum mg_session_state state);
 const char *mg_close_reason_label(enum mg_close_reason reason);

@@ -208,13 +208,13 @@ struct mg_config_subscribers {
 	char *match_file; /* NULL: none. A prefix a line, '#' begins a comment */
 };
 
-/* X(SYMBOL, name, "doc"): TS 23.501 5.32.8 */
+/* X(SYMBOL, "name", "doc"): TS 23.501 5.32.8 */
 #define MG_STEERINGS(X)                                                                    \
-	X(DEFAULT, default, "as the kernel's scheduler will")                              \
-	X(LOAD_BALANCING, load - balancing, "over all, in the ratio of `split`")           \
-	X(ACTIVE_STANDBY, active - standby, "the first of `order` that works carries all") \
-	X(SMALLEST_DELAY, smallest - delay, "the one with the smallest RTT carries all")   \
-	X(PRIORITY, priority, "the first of `order` until it is full, then the next as well")
+	X(DEFAULT, "default", "as the kernel's scheduler will")                            \
+	X(LOAD_BALANCING, "load-balancing", "over all, in the ratio of `split`")           \
+	X(ACTIVE_STANDBY, "active-standby", "the first of `order` that works carries all") \
+	X(SMALLEST_DELAY, "smallest-delay", "the one with the smallest RTT carries all")   \
+	X(PRIORITY, "priority", "the first of `order` until it is full, then the next too")
 enum mg_steering {
 #define X(sym, name, doc) MG_STEERING_##sym,
 	MG_STEERINGS(X)
@@ -245,7 +245,8 @@ struct mg_config_policy {
 	enum mg_refuse refuse;	    /* pass; reset if `mode: deny` */
 	enum mg_refuse refuse_join; /* reset */
 	/* limits; 0: no limit */
-	uint32_t sessions, new_per_s, burst, held, subflows, subflows_per_session;
+	uint32_t sessions, new_per_s, held, subflows, subflows_per_session;
+	uint32_t burst; /* as much as new_per_s */
 	/* What its sessions do with the paths they have */
 	enum mg_steering steering;     /* load-balancing if there is a split, else default */
 	struct mg_config_share *split; /* they add up to 100 */
@@ -264,9 +265,9 @@ struct mg_config_radius {
 	struct mg_ep listen;
 	struct mg_config_radius_client *clients;
 	size_t n_clients;
-	/* What NAS-Port-Type and 3GPP-RAT-Type stand for here: `types: { wlan: [ 19, wlan, … ] }`;
-	 * without it, what docs/configuration.md lists. An access network nobody named is not set.
-	 */
+	/* What NAS-Port-Type and 3GPP-RAT-Type stand for here: `types: { wlan: { nas: [ 19 ],
+	 * rat: [ 3 ] } }`; without it, what docs/configuration.md lists for access networks called
+	 * cellular, wlan and fixed. A type that nothing is said of sets no access network. */
 	struct mg_config_radius_type {
 		size_t access;
 		uint8_t nas_port_types[32], rat_types[32];
@@ -308,7 +309,7 @@ struct mg_config_policies {
 	struct mg_config_policy *policies;
 	size_t n_policies;
 	struct mg_config_policy fallback; /* default_policy; there is always one */
-	bool any; /* something of all this is in the file: access networks, limits, policies */
+	bool any; /* something of all this holds: access networks, limits, policies, a feed */
 	uint8_t key_ipv4_bits;	/* 32 */
 	uint8_t key_ipv6_bits;	/* 64 */
 	uint32_t answers_per_s; /* 4: refused requests of a subscriber that hear why */
@@ -360,5 +361,26 @@ int mg_config_cookie_key(const struct mg_config *c, uint8_t key[MG_CONFIG_COOKIE
 int mg_config_check_reload(const struct mg_config *running, const struct mg_config *next,
 			   FILE *errors);
 void mg_config_free(struct mg_config *c);
+
+/* ---- policies of a running configuration ---- */
+
+/*
+ * A copy of `running` with one more policy, or another one of the same name in its place, checked:
+ * 0 with *next owned by the caller, -EINVAL after findings, -ENOMEM. `text` is a mapping in YAML or
+ * JSON, as an item of `policies`; `name: default` stands for default_policy. Files that `running`
+ * was made of are not read again, and not written.
+ */
+int mg_config_set_policy(const struct mg_config *running, const char *text, struct mg_config **next,
+			 FILE *errors);
+/* The same without it; `default` loses all that it says. -ENOENT after a finding. */
+int mg_config_del_policy(const struct mg_config *running, const char *name, struct mg_config **next,
+			 FILE *errors);
+/* As many numbers as there are policies, in order of precedence: of all that fit, the first one
+ * holds. A policy that names subscribers goes before one that does not, then one that names
+ * services, then access networks, then which is first in the file. */
+void mg_config_policy_order(const struct mg_config_policies *p, size_t *order);
+/* Some sessions keep the client's address: converter.source, or that of a policy. */
+bool mg_config_any_preserved(const struct mg_config *c);
+const char *mg_config_steering_name(enum mg_steering steering);
 
 #endif

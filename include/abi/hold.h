@@ -82,26 +82,31 @@ MG_ABI_OFFSET(struct mg_intercept, learn_ttl_ns, 16);
 
 /* mg_beats: array, index worker -> bpf_ktime_get_ns() of its last sign of life; mmapable */
 
+/* Who is counted: a client's IPv4-mapped address, or the /64 of an IPv6 one, unless policies say
+ * otherwise (abi/policy.h) */
+struct mg_subscriber {
+	__u8 ip[16];
+};
+MG_ABI_SIZE(struct mg_subscriber, 16);
+
 /* mg_held: hash (held_max entries), struct mg_tuple -> */
 struct mg_hold {
 	__u64 since_ns;
 	__u32 isn;     /* sequence number of the SYN, host order */
 	__u32 ifindex; /* where it came in */
 	__u32 worker;
-	__u8 kind;	 /* enum mg_hold_kind */
-	__u8 mp_capable; /* with MP_CAPABLE */
-	__u8 hinted;	 /* its token is in mg_hints, or was */
-	__u8 taken;	 /* it went into its worker's listener */
+	__u8 kind;			 /* enum mg_hold_kind */
+	__u8 mp_capable;		 /* with MP_CAPABLE */
+	__u8 hinted;			 /* its token is in mg_hints, or was */
+	__u8 taken;			 /* it went into its worker's listener */
+	struct mg_subscriber subscriber; /* as it was charged */
 };
-MG_ABI_SIZE(struct mg_hold, 24);
+MG_ABI_SIZE(struct mg_hold, 40);
 MG_ABI_OFFSET(struct mg_hold, kind, 20);
+MG_ABI_OFFSET(struct mg_hold, subscriber, 24);
 
-/* mg_held_subs: hash (as many entries as mg_held), subscriber (IPv4-mapped address, or the /64 of
- * an IPv6 one) -> __u32, how many of its SYNs are held. An entry exists while there are any. */
-struct mg_subscriber {
-	__u8 ip[16];
-};
-MG_ABI_SIZE(struct mg_subscriber, 16);
+/* mg_held_subs: hash (as many entries as mg_held), struct mg_subscriber -> __u32, how many of its
+ * SYNs are held. An entry exists while there are any. */
 
 /* The value of an entry that is being deleted, and so counts for nothing any more */
 #define MG_SUBSCRIBER_GONE 0x80000000U
@@ -113,6 +118,7 @@ enum mg_passed_why {
 	MG_PASSED_OVERLOAD, /* too many were held */
 	MG_PASSED_FAILURE,  /* the daemon gave no sign of life */
 	MG_PASSED_GAVE_UP,  /* the client wants MPTCP no more: its SYN+ACK teaches nothing */
+	MG_PASSED_REFUSED,  /* it was not admitted, and its policy lets it pass */
 };
 struct mg_passed {
 	__u64 since_ns;

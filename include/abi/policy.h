@@ -109,7 +109,8 @@ struct mg_policy_set {
 	__u32 n_classes, n_services, n_access;
 	__u32 n_interfaces;
 	__u8 key_bits[MG_FAMILY_COUNT]; /* of the 128, of a subscriber's address: 128 and 64 */
-	__u8 pad[2];
+	__u8 steers;			/* 1: some policy has a group, so joins may be steered */
+	__u8 pad;
 	/* Of those refused, so many a second and subscriber reach the daemon, for their Error TLV
 	 */
 	__u32 answers_per_s;

@@ -241,7 +241,8 @@ MG_ABI_SIZE(struct mg_steer_counters, 8 * MG_STEER_COUNTER_COUNT);
 	X(ICMP, icmp, "an ICMP error: the proxy of the flow it is about")                    \
 	X(FROM_PROXY, from_proxy, "sent by a proxy: passes")                                 \
 	X(UNWRAPPED, unwrapped, "came in a tunnel, for this host")                           \
-	X(NO_MEMBER, no_member, "no member of the group is up")
+	X(NO_MEMBER, no_member, "no member of the group is up")                              \
+	X(REFUSED, refused, "it is not admitted")
 enum mg_steer_why {
 #define X(sym, label, doc) MG_STEER_##sym,
 	MG_STEER_WHYS(X)
@@ -250,20 +251,23 @@ enum mg_steer_why {
 };
 
 /* What is to be done with a packet; mg_locate writes one over the head of the frame it is given */
-enum mg_steer_do { MG_STEER_PASS, MG_STEER_DROP, MG_STEER_DELIVER };
+enum mg_steer_do { MG_STEER_PASS, MG_STEER_DROP, MG_STEER_DELIVER, MG_STEER_RESET };
 struct mg_decision {
 	__u8 what;   /* enum mg_steer_do */
 	__u8 why;    /* enum mg_steer_why */
-	__u8 reason; /* enum mg_reason, if it is dropped */
+	__u8 reason; /* enum mg_reason, if it is dropped or reset */
 	__u8 has_slot;
 	__u16 proxy; /* for MG_STEER_DELIVER */
 	__u16 second;
 	__u16 group; /* 0: none was asked */
 	__u16 rule;  /* of mg_rules, from 1; 0: none was asked */
 	__u32 slot;
-	__u32 token; /* of a join */
+	__u32 token;   /* of a join */
+	__u16 policy;  /* that admission went by; 0: the default, or none was asked */
+	__u8 refusal;  /* enum mg_refusal, also of what goes on so that it hears why */
+	__u8 admitted; /* 1: admission was asked, whatever it said */
 };
-MG_ABI_SIZE(struct mg_decision, 20);
+MG_ABI_SIZE(struct mg_decision, 24);
 MG_ABI_OFFSET(struct mg_decision, proxy, 4);
 MG_ABI_OFFSET(struct mg_decision, slot, 12);
 

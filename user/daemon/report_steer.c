@@ -318,12 +318,14 @@ static json_t *decision(const struct mg_gate *g, const struct mg_decision *found
 		[MG_STEER_PASS] = "pass",
 		[MG_STEER_DROP] = "drop",
 		[MG_STEER_DELIVER] = "steer",
+		[MG_STEER_RESET] = "reset",
 	};
+	bool refused = found->what == MG_STEER_DROP || found->what == MG_STEER_RESET;
 	json_t *o = json_object();
 
-	put_text(o, "what", found->what <= MG_STEER_DELIVER ? whats[found->what] : "?");
+	put_text(o, "what", found->what <= MG_STEER_RESET ? whats[found->what] : "?");
 	put_text(o, "why", found->why < MG_STEER_WHY_COUNT ? whys[found->why] : "?");
-	if (found->what == MG_STEER_DROP && mg_reason_label(found->reason))
+	if (refused && mg_reason_label(found->reason))
 		put_text(o, "reason", mg_reason_label(found->reason));
 	else
 		put_null(o, "reason");

@@ -109,6 +109,15 @@ static enum mg_convert_error parse_error(struct mg_convert_msg *msg, struct mg_c
 	return MG_CE_NONE;
 }
 
+static enum mg_convert_error parse_provision(struct mg_convert_msg *msg, struct mg_cursor *value)
+{
+	if (msg->provision_present)
+		return MG_CE_MALFORMED;
+	msg->provision = rest_of(value);
+	msg->provision_present = true;
+	return MG_CE_NONE;
+}
+
 static enum mg_convert_error parse_tlv(struct mg_convert_msg *msg, enum mg_convert_from from,
 				       uint8_t type, struct mg_cursor *value)
 {
@@ -148,11 +157,13 @@ static enum mg_convert_error check_combination(const struct mg_convert_msg *msg)
 		return MG_CE_MALFORMED;
 	if (msg->error_present && (msg->ext_tcp_hdr_present || msg->connect || msg->info))
 		return MG_CE_MALFORMED;
+	if (msg->provision_present && (msg->connect || !(msg->info || msg->supported_present)))
+		return MG_CE_MALFORMED;
 	return MG_CE_NONE;
 }
 
 static enum mg_convert_error parse_tlvs(struct mg_convert_msg *msg, enum mg_convert_from from,
-					struct mg_cursor *c)
+					bool provision, struct mg_cursor *c)
 {
 	if (mg_cursor_left(c) == 0)
 		return MG_CE_MALFORMED;
@@ -167,7 +178,8 @@ static enum mg_convert_error parse_tlvs(struct mg_convert_msg *msg, enum mg_conv
 		value = mg_cursor_slice(c, words * WORD_BYTES - TLV_HDR_BYTES);
 		if (c->failed)
 			return MG_CE_MALFORMED;
-		error = parse_tlv(msg, from, type, &value);
+		error = provision && type == MG_TLV_PROVISION ? parse_provision(msg, &value)
+							      : parse_tlv(msg, from, type, &value);
 		if (error != MG_CE_NONE)
 			return error;
 	}
@@ -190,8 +202,8 @@ static int parse_header(struct mg_convert_msg *msg, const uint8_t *data, size_t 
 	return 0;
 }
 
-int mg_convert_parse(struct mg_convert_msg *msg, enum mg_convert_error *error,
-		     enum mg_convert_from from, const uint8_t *data, size_t len)
+static int parse(struct mg_convert_msg *msg, enum mg_convert_error *error,
+		 enum mg_convert_from from, bool provision, const uint8_t *data, size_t len)
 {
 	struct mg_cursor c;
 	int err;
@@ -207,8 +219,20 @@ int mg_convert_parse(struct mg_convert_msg *msg, enum mg_convert_error *error,
 	if (msg->version != MG_CONVERT_VERSION)
 		*error = MG_CE_UNSUPPORTED_VERSION;
 	else
-		*error = parse_tlvs(msg, from, &c);
+		*error = parse_tlvs(msg, from, provision, &c);
 	return (int)msg->total_bytes;
+}
+
+int mg_convert_parse(struct mg_convert_msg *msg, enum mg_convert_error *error,
+		     enum mg_convert_from from, const uint8_t *data, size_t len)
+{
+	return parse(msg, error, from, false, data, len);
+}
+
+int mg_convert_parse_provision(struct mg_convert_msg *msg, enum mg_convert_error *error,
+			       enum mg_convert_from from, const uint8_t *data, size_t len)
+{
+	return parse(msg, error, from, true, data, len);
 }
 
 bool mg_convert_peer_malformed(const struct mg_ep *peer)
@@ -390,6 +414,11 @@ void mg_convert_put_error_echo(struct mg_convert_buf *b, uint8_t code, struct mg
 void mg_convert_put_error_cookie(struct mg_convert_buf *b, struct mg_span cookie)
 {
 	put_error(b, MG_CE_MISSING_COOKIE, WORD_BYTES, cookie);
+}
+
+void mg_convert_put_provision(struct mg_convert_buf *b, struct mg_span value)
+{
+	add_span(b, MG_TLV_PROVISION, TLV_HDR_BYTES, value);
 }
 
 int mg_convert_end(struct mg_convert_buf *b)

@@ -24,6 +24,7 @@ enum mg_convert_tlv {
 	MG_TLV_SUPPORTED_TCP_EXT = 0x15,
 	MG_TLV_COOKIE = 0x16,
 	MG_TLV_ERROR = 0x1e,
+	MG_TLV_PROVISION = 0xc8, /* of the range for private use; wire/provision.h */
 };
 
 /*
@@ -84,6 +85,9 @@ struct mg_convert_msg {
 	bool error_present;
 	uint8_t error_code;
 	struct mg_span error_value; /* from byte 3 of the TLV on */
+
+	bool provision_present;
+	struct mg_span provision; /* from byte 2 of the TLV on */
 };
 
 /*
@@ -104,6 +108,14 @@ enum mg_convert_from { MG_FROM_CLIENT, MG_FROM_CONVERTER };
  */
 int mg_convert_parse(struct mg_convert_msg *msg, enum mg_convert_error *error,
 		     enum mg_convert_from from, const uint8_t *data, size_t len);
+
+/*
+ * The same for who knows the Provision TLV, too: from a client beside Info and without Connect,
+ * from a converter beside Supported TCP Extensions, else Malformed. To all others it is a type like
+ * any they do not know.
+ */
+int mg_convert_parse_provision(struct mg_convert_msg *msg, enum mg_convert_error *error,
+			       enum mg_convert_from from, const uint8_t *data, size_t len);
 
 /*
  * Remote Peers no Connect may name, to be answered Malformed: multicast, broadcast, loopback
@@ -147,6 +159,8 @@ void mg_convert_put_error(struct mg_convert_buf *b, uint8_t code, struct mg_span
 void mg_convert_put_error_echo(struct mg_convert_buf *b, uint8_t code, struct mg_span received);
 /* Error 3: byte 3 zero, then the cookie. */
 void mg_convert_put_error_cookie(struct mg_convert_buf *b, struct mg_span cookie);
+/* What wire/provision.h builds; from byte 2 of the TLV on */
+void mg_convert_put_provision(struct mg_convert_buf *b, struct mg_span value);
 /* Fills in Total Length; returns the bytes to send, or -EMSGSIZE if something did not fit; -EINVAL
  * for a message without any TLV. */
 int mg_convert_end(struct mg_convert_buf *b);

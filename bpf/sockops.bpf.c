@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Door for the sockets of the daemon's cgroup: keeps the options of the SYN+ACK that opens a
- * connection. No socket option shows them.
+ * connection, which no socket option shows, and sets how fast the subflows of clients may send.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "pace.bpf.h"
 #include "synack.bpf.h"
 
 #define MG_AF_INET6 10
@@ -38,22 +39,19 @@ static __always_inline void mg_connection_of(struct bpf_sock_ops *ops, struct mg
 	c->peer.port = bpf_ntohl(ops->remote_port);
 }
 
-SEC("sockops")
-int mg_sockops(struct bpf_sock_ops *ops)
+static __always_inline void mg_keep_synack(struct bpf_sock_ops *ops)
 {
 	struct mg_connection connection = {};
 	struct mg_synack synack = {};
 	struct tcphdr *tcp;
 	void *end;
 
-	if (ops->op != BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB)
-		return 1;
 	/* What is between skb_data and skb_data_end here is the TCP header of the SYN+ACK, or
 	 * nothing, on kernels that do not show it. */
 	tcp = ops->skb_data;
 	end = ops->skb_data_end;
 	if ((void *)(tcp + 1) > end)
-		return 1;
+		return;
 	synack.options_bytes = tcp->doff * 4 - sizeof(*tcp);
 	for (__u32 i = 0; i < MG_SYNACK_OPTIONS / 4; i++) {
 		__u32 *from = (__u32 *)(tcp + 1) + i;
@@ -61,11 +59,40 @@ int mg_sockops(struct bpf_sock_ops *ops)
 		if (i * 4 >= synack.options_bytes)
 			break;
 		if ((void *)(from + 1) > end)
-			return 1;
+			return;
 		((__u32 *)synack.options)[i] = *from;
 	}
 	mg_connection_of(ops, &connection);
 	mg_synack_store(&connection, &synack);
+}
+
+static __always_inline void mg_keep_pace(struct bpf_sock_ops *ops)
+{
+	struct mg_connection connection = {};
+
+	if (!mg_pace_any())
+		return;
+	mg_connection_of(ops, &connection);
+	mg_pace_apply(ops, &connection);
+}
+
+SEC("sockops")
+int mg_sockops(struct bpf_sock_ops *ops)
+{
+	switch (ops->op) {
+	case BPF_SOCK_OPS_ACTIVE_ESTABLISHED_CB:
+		mg_keep_synack(ops);
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB:
+		/* A client's: servers' connections are never paced. */
+		bpf_sock_ops_cb_flags_set(ops, MG_SOCK_OPS_RTT_CB_FLAG);
+		break;
+	case BPF_SOCK_OPS_RTT_CB:
+		mg_keep_pace(ops);
+		break;
+	default:
+		break;
+	}
 	return 1;
 }
 

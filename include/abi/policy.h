@@ -222,9 +222,26 @@ struct mg_refused {
 MG_ABI_SIZE(struct mg_refused, 8 * MG_REFUSAL_COUNT);
 
 /*
- * mg_accounts: hash, struct mg_subscriber -> one that has sessions. Changed by atomic operations
- * alone; who takes the last session writes MG_SUBSCRIBER_GONE over the 0 and deletes.
+ * mg_accounts: hash, struct mg_subscriber -> struct mg_account_entry, one that has sessions or
+ * subflows. All that is counted is one word, changed by atomic operations alone: who has set
+ * MG_COUNTS_LOCKED is making the entry or taking it away, and nobody else touches it meanwhile.
  */
+#define MG_COUNTS_BITS	  21 /* of each; sessions are the lowest, then subflows, then reserved */
+#define MG_COUNTS_MASK	  ((1ULL << MG_COUNTS_BITS) - 1)
+#define MG_COUNTS_SESSION 1ULL
+#define MG_COUNTS_SUBFLOW (1ULL << MG_COUNTS_BITS)
+#define MG_COUNTS_RESERVE (1ULL << (2 * MG_COUNTS_BITS))
+#define MG_COUNTS_LOCKED  (1ULL << (3 * MG_COUNTS_BITS))
+struct mg_account_entry {
+	__u64 counts;
+	__u32 sessions_limit; /* as of the last one let in; 0: none */
+	__u32 subflows_limit;
+	__u32 policy; /* of the last one let in */
+	__u32 pad;
+};
+MG_ABI_SIZE(struct mg_account_entry, 24);
+
+/* The same, to be read */
 struct mg_account {
 	__u32 sessions; /* reserved ones among them */
 	__u32 subflows;
@@ -243,8 +260,8 @@ struct mg_rate {
 };
 MG_ABI_SIZE(struct mg_rate, 16);
 
-/* mg_svc_count: array of MG_SERVICES_MAX -> __u32 sessions. mg_svc_subs: hash -> __u32 sessions,
- * as mg_held_subs. mg_proxy_count: array, one entry. */
+/* mg_svc_count: array of MG_SERVICES_MAX -> __u32 sessions. mg_svc_subs: hash -> __u64, sessions in
+ * a word like that of mg_accounts. mg_proxy_count: array, one entry. */
 struct mg_service_subscriber {
 	struct mg_subscriber subscriber;
 	__u32 service;
@@ -256,15 +273,22 @@ struct mg_proxy_count {
 };
 MG_ABI_SIZE(struct mg_proxy_count, 8);
 
+/* mg_admit_state: array, one entry */
+struct mg_admit_state {
+	__u32 serial;  /* of the last ticket */
+	__u32 orphans; /* entries of mg_accounts and mg_svc_subs that may be left with nothing */
+};
+MG_ABI_SIZE(struct mg_admit_state, 8);
+
 /* mg_sessions: hash, __u32 token (host order of its bytes on the wire) -> an MPTCP session of
- * this host */
+ * this host. subflows and serial are one word, changed by atomic operations alone. */
 #define MG_SUBFLOWS_CLOSED 0x80000000U /* in subflows: what is released now was released before */
 struct mg_session_account {
 	struct mg_subscriber subscriber;
 	__u32 subflows;
+	__u32 serial;		/* of its ticket; tokens come again */
 	__u32 subflows_limit;	/* of this session; 0: none */
 	__u32 subscriber_limit; /* of its subscriber; 0: none */
-	__u32 serial;		/* of this entry, tokens come again */
 	__u32 policy;
 	__u8 refuse_join; /* enum mg_refuse */
 	__u8 pad[3];
@@ -272,11 +296,13 @@ struct mg_session_account {
 MG_ABI_SIZE(struct mg_session_account, 40);
 MG_ABI_OFFSET(struct mg_session_account, subflows, 16);
 
-/* mg_subflows: hash, struct mg_tuple, the server being our end -> */
+/* mg_subflows: hash, struct mg_tuple, the server being our end -> what was charged for it. token
+ * and serial are one word, changed by atomic operations alone; 0: it is just being made, or taken
+ * away */
 struct mg_subflow {
 	__u64 since_ns;
 	__u32 token;
-	__u32 serial;	/* of its session's entry */
+	__u32 serial;	/* of its session */
 	__u32 ifindex;	/* where its SYN came in; 0: not known */
 	__u8 confirmed; /* 1: the kernel has it; until then it expires, MG_SUBFLOW_WAIT_NS */
 	__u8 pad[3];
@@ -302,11 +328,20 @@ struct mg_ticket {
 	__u32 access;
 	__u32 class;
 	__u32 generation;
+	__u32 serial; /* never that of another one */
 	__u8 trust;   /* enum mg_trust */
 	__u8 charged; /* 1: to be closed */
 	__u8 pad[2];
 };
-MG_ABI_SIZE(struct mg_ticket, 40);
+MG_ABI_SIZE(struct mg_ticket, 44);
+
+/* mg_tickets: hash, serial -> what is charged for a session; who deletes it releases that */
+struct mg_charge {
+	struct mg_subscriber subscriber;
+	__u32 service;
+	__u32 token; /* 0: not told yet */
+};
+MG_ABI_SIZE(struct mg_charge, 24);
 
 #define MG_ADMIT_COOKIE 0x1 /* a valid cookie came along */
 #define MG_ADMIT_DRY	0x2 /* session_open: only look; nothing is charged or counted */
@@ -321,8 +356,14 @@ MG_ABI_SIZE(struct mg_ticket, 40);
  *                   charges it if nobody did, and if that fails it has to be ended
  * mg_subflow_part   in client, local: releases it
  * mg_reserve        in ticket, n (+ or -): that many sessions are held for the subscriber, or no
- *                   longer; all of them or none
+ *                   longer; + all of them or none; - what is left of them, out n: how many
  * mg_sweep          releases subflows that no one confirmed, out n: how many
+ *
+ * A session's first connection counts as a subflow from mg_session_open on. -EAGAIN: somebody else
+ * was at work on the same entry for longer than one waits; ask again. -ENOENT of mg_subflow_join:
+ * no session has this token, of mg_session_token: the ticket is not open, or has a token.
+ * -ENOSPC: a table is full. A ticket may be closed more than once, and at once: one call
+ * releases. It must not be closed while mg_session_token runs for it.
  */
 struct mg_admit {
 	struct mg_endpoint client;
@@ -340,9 +381,9 @@ struct mg_admit {
 	__u32 service_sessions;
 	__u32 service_subscriber_sessions;
 	__u32 proxy_sessions;
-	__u32 pad2;
+	__u32 pad2[2];
 };
-MG_ABI_SIZE(struct mg_admit, 168);
+MG_ABI_SIZE(struct mg_admit, 176);
 MG_ABI_OFFSET(struct mg_admit, ifindex, 60);
 MG_ABI_OFFSET(struct mg_admit, wait_ns, 80);
 MG_ABI_OFFSET(struct mg_admit, ticket, 88);
@@ -358,6 +399,21 @@ struct mg_pace {
 MG_ABI_SIZE(struct mg_pace, 8);
 
 #ifndef __bpf__
+/* What a value of mg_accounts says */
+static inline struct mg_account mg_account_read(const struct mg_account_entry *e)
+{
+	struct mg_account a = {
+		.sessions = (__u32)(e->counts & MG_COUNTS_MASK),
+		.subflows = (__u32)(e->counts >> MG_COUNTS_BITS & MG_COUNTS_MASK),
+		.reserved = (__u32)(e->counts >> (2 * MG_COUNTS_BITS) & MG_COUNTS_MASK),
+		.sessions_limit = e->sessions_limit,
+		.subflows_limit = e->subflows_limit,
+		.policy = e->policy,
+	};
+
+	return a;
+}
+
 static inline const char *mg_refusal_label(unsigned int refusal)
 {
 	static const char *const labels[] = { "admitted",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "wire/control.h"
+#include "wire/control_keys.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -29,12 +30,6 @@ bool mg_command_needs_root(enum mg_command cmd)
 	return commands[cmd].needs_root;
 }
 
-static const char *const kinds[] = {
-#define X(sym, name) [MG_LOCATE_##sym] = #name,
-	MG_LOCATE_KINDS(X)
-#undef X
-};
-
 static int find_command(enum mg_command *cmd, const char *name)
 {
 	for (int i = 0; i < MG_CMD_COUNT; i++) {
@@ -62,196 +57,24 @@ int mg_control_parse_token(uint32_t *token, const char *text)
 	return 0;
 }
 
-int mg_control_parse_kind(enum mg_locate_kind *kind, const char *name)
-{
-	for (int i = 0; i < MG_LOCATE_KIND_COUNT; i++) {
-		if (strcmp(kinds[i], name) == 0) {
-			*kind = (enum mg_locate_kind)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int copy_name(char *to, size_t size, const char *text)
-{
-	if (!*text || strlen(text) >= size)
-		return -EINVAL;
-	memcpy(to, text, strlen(text) + 1);
-	return 0;
-}
-
-/* ---- arguments: by their keys -------------------------------------------------------------- */
-
-static int read_id(struct mg_control_request *req, const json_t *value)
-{
-	if (!json_is_integer(value) || json_integer_value(value) < 1)
-		return -EINVAL;
-	req->id = (uint64_t)json_integer_value(value);
-	return 0;
-}
-
-static int read_server(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value) ? mg_control_parse_server(req, json_string_value(value))
-				     : -EINVAL;
-}
-
-static int read_level(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value) ? mg_log_level_parse(&req->level, json_string_value(value))
-				     : -EINVAL;
-}
-
-static int read_proxy(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value)
-		       ? copy_name(req->proxy, sizeof(req->proxy), json_string_value(value))
-		       : -EINVAL;
-}
-
-static int read_group(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value)
-		       ? copy_name(req->group, sizeof(req->group), json_string_value(value))
-		       : -EINVAL;
-}
-
-static int read_token(struct mg_control_request *req, const json_t *value)
-{
-	req->has_token = true;
-	return json_is_string(value) ? mg_control_parse_token(&req->token, json_string_value(value))
-				     : -EINVAL;
-}
-
-static int read_client(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value) ? mg_ep_parse(&req->client, json_string_value(value))
-				     : -EINVAL;
-}
-
-static int read_to(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value) ? mg_ep_parse(&req->to, json_string_value(value)) : -EINVAL;
-}
-
-static int read_in(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value)
-		       ? copy_name(req->interface, sizeof(req->interface), json_string_value(value))
-		       : -EINVAL;
-}
-
-static int read_kind(struct mg_control_request *req, const json_t *value)
-{
-	return json_is_string(value) ? mg_control_parse_kind(&req->kind, json_string_value(value))
-				     : -EINVAL;
-}
-
-static json_t *write_id(const struct mg_control_request *req)
-{
-	return json_integer((json_int_t)req->id);
-}
-
-static json_t *write_ep(const struct mg_ep *ep)
-{
-	char text[MG_EP_STRLEN];
-
-	return json_string(mg_ep_format(text, ep));
-}
-
-static json_t *write_server(const struct mg_control_request *req)
-{
-	return req->all ? json_string("all") : write_ep(&req->server);
-}
-
-static json_t *write_level(const struct mg_control_request *req)
-{
-	return json_string(mg_log_level_name(req->level));
-}
-
-static json_t *write_proxy(const struct mg_control_request *req)
-{
-	return *req->proxy ? json_string(req->proxy) : NULL;
-}
-
-static json_t *write_group(const struct mg_control_request *req)
-{
-	return json_string(req->group);
-}
-
-static json_t *write_token(const struct mg_control_request *req)
-{
-	return req->has_token ? json_sprintf("%08x", req->token) : NULL;
-}
-
-static json_t *write_client(const struct mg_control_request *req)
-{
-	return write_ep(&req->client);
-}
-
-static json_t *write_to(const struct mg_control_request *req)
-{
-	return write_ep(&req->to);
-}
-
-static json_t *write_in(const struct mg_control_request *req)
-{
-	return *req->interface ? json_string(req->interface) : NULL;
-}
-
-static json_t *write_kind(const struct mg_control_request *req)
-{
-	return json_string(kinds[req->kind]);
-}
-
-static const struct key {
-	const char *name;
-	int (*read)(struct mg_control_request *req, const json_t *value);
-	json_t *(*write)(const struct mg_control_request *req); /* NULL: left out */
-	const char *what;
-} keys[] = {
-	{ "id", read_id, write_id, "a session's number" },
-	{ "server", read_server, write_server, "ADDRESS:PORT or \"all\"" },
-	{ "level", read_level, write_level, "\"error\", \"warning\", \"info\" or \"debug\"" },
-	{ "proxy", read_proxy, write_proxy, "the name of a proxy" },
-	{ "group", read_group, write_group, "the name of a group" },
-	{ "token", read_token, write_token, "up to eight hexadecimal digits" },
-	{ "client", read_client, write_client, "ADDRESS:PORT" },
-	{ "to", read_to, write_to, "ADDRESS:PORT" },
-	{ "in", read_in, write_in, "the name of an interface" },
-	{ "kind", read_kind, write_kind, "\"capable\", \"join\", \"syn\" or \"data\"" },
-};
-
-#define N_KEYS (sizeof(keys) / sizeof(keys[0]))
-
-static const struct key *find_key(const char *name, size_t len)
-{
-	for (size_t i = 0; i < N_KEYS; i++) {
-		if (strlen(keys[i].name) == len && strncmp(keys[i].name, name, len) == 0)
-			return &keys[i];
-	}
-	return NULL;
-}
-
 /* The next key of a list of arguments, which moves on; NULL at its end. */
-static const struct key *next_key(const char **args, bool *optional)
+static const struct mg_control_key *next_key(const char **args, bool *optional)
 {
 	const char *from = *args + strspn(*args, " ");
 	size_t len = strcspn(from, " ?");
 
 	*optional = from[len] == '?';
 	*args = from + len + *optional;
-	return find_key(from, len);
+	return mg_control_find_key(from, len);
 }
 
-static int parse_argument(struct mg_control_request *req, const struct key *key,
+static int parse_argument(struct mg_control_request *req, const struct mg_control_key *key,
 			  const json_t *value, char *why, size_t why_size)
 {
 	if (value && key->read(req, value) == 0)
 		return 0;
 	snprintf(why, why_size, "%s needs \"%s\"%s %s", mg_command_name(req->cmd), key->name,
-		 key->read == read_level ? ":" : ",", key->what);
+		 key->listed ? ":" : ",", key->what);
 	return -EINVAL;
 }
 
@@ -260,13 +83,14 @@ static void explain_arguments(const char *name, const char *args, char *why, siz
 {
 	size_t len = (size_t)snprintf(why, why_size, "%s takes ", name);
 	const char *list = args;
-	const struct key *key;
+	const struct mg_control_key *key;
 	bool optional;
 
 	while ((key = next_key(&list, &optional)) && len < why_size)
-		len += (size_t)snprintf(why + len, why_size - len, "%s\"%s\"",
-					key == find_key(args, strcspn(args, " ?")) ? "" : ", ",
-					key->name);
+		len += (size_t)snprintf(
+			why + len, why_size - len, "%s\"%s\"",
+			key == mg_control_find_key(args, strcspn(args, " ?")) ? "" : ", ",
+			key->name);
 	if (len < why_size)
 		snprintf(why + len, why_size - len, "%s and nothing else",
 			 *args ? "" : "no argument");
@@ -285,7 +109,7 @@ static int parse_object(struct mg_control_request *req, const json_t *root, char
 			size_t why_size)
 {
 	const char *name = json_string_value(json_object_get(root, "cmd"));
-	const struct key *key;
+	const struct mg_control_key *key;
 	const char *args;
 	size_t known = 1;
 	bool optional;
@@ -364,7 +188,7 @@ char *mg_control_format_request(const struct mg_control_request *req)
 {
 	json_t *root = json_pack("{s:s}", "cmd", mg_command_name(req->cmd));
 	const char *args = commands[req->cmd].args;
-	const struct key *key;
+	const struct mg_control_key *key;
 	bool optional;
 
 	while (root && (key = next_key(&args, &optional))) {

@@ -29,18 +29,19 @@ ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
 endif
-LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lhiredis -lpthread
+LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lhiredis -lnettle -lpthread
 LIBS_CTL    := -ljansson
 BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(ARCH)))
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \
               -Wno-unused-parameter -Iinclude -Ivmlinux/$(ARCH) -Ibpf -MMD -MP
 
 # ---- what there is -------------------------------------------------------------------------------
-ROOMS     := base wire request config sys proxy gateway daemon ctl client/lib client/preload client/run
+ROOMS     := base wire request config sys access proxy gateway daemon ctl client/lib client/preload client/run
 src        = $(wildcard user/$(1)/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
-OBJ_CORE  := $(foreach r,base wire request config sys proxy gateway,$(call obj,$(r)))
-OBJ_SMALL := $(foreach r,base wire,$(call obj,$(r)))
+OBJ_CORE  := $(foreach r,base wire request config sys access proxy gateway,$(call obj,$(r)))
+# RADIUS is the daemon's alone, and so is the library it needs.
+OBJ_SMALL := $(filter-out %/radius.o,$(foreach r,base wire,$(call obj,$(r))))
 SKELS     := $(patsubst bpf/%.bpf.c,$(B)/include/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
 
 BINARIES  := $(B)/mpgated $(B)/mpgatectl $(B)/mpgate-run
@@ -101,6 +102,7 @@ WRAP_test_gateway := mg_check_close mg_check_open mg_check_state mg_nexthop_find
 WRAP_test_relay := clock_gettime
 WRAP_test_requests := clock_gettime
 WRAP_test_session := clock_gettime
+WRAP_test_sessionlog := syslog write
 WRAP_test_session_faults := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv \
                             send socket
 WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv send socket \
@@ -127,7 +129,7 @@ $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/re
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 build/fuzz/%: tests/fuzz/%.c $(foreach r,base wire config,$(call src,$(r)))
 	@mkdir -p $(@D)
-	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $^ -o $@ -lcyaml -lyaml -ljansson
+	$(CLANG) $(CPPFLAGS) -std=gnu11 -O1 -g -fsanitize=fuzzer,address,undefined $^ -o $@ -lcyaml -lyaml -ljansson -lnettle
 
 test-binaries: all $(UNIT) $(PACKET) $(TOOLS) $(REPLAY)
 

@@ -5,9 +5,9 @@ set -eu
 
 packages="gcc make clang llvm clang-format clang-tidy libclang-rt-14-dev bpftool pkg-config
 	libbpf-dev libxdp-dev xdp-tools libelf-dev zlib1g-dev libmnl-dev libcyaml-dev libyaml-dev
-	libjansson-dev libcap-ng-dev libsystemd-dev libhiredis-dev libcmocka-dev
+	libjansson-dev libcap-ng-dev libsystemd-dev libhiredis-dev nettle-dev libcmocka-dev
 	iproute2 iputils-ping ethtool procps util-linux python3 curl wget iperf3 tcpdump openssh-client
-	openssh-server nginx-light haproxy iptables mptcpize redis-tools shellcheck mandoc
+	openssh-server nginx-light haproxy iptables mptcpize redis-tools freeradius-utils shellcheck mandoc
 	qemu-system-x86 busybox-static cpio kmod xz-utils git"
 
 missing=""

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The configuration against this host. */
-#include "config/schema.h"
+#include "config/policies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
  * Binding tells more than a list of addresses does: a `local` route makes an address ours as well,
  * and an IPv6 address still under duplicate detection is not ours yet.
  */
-static int try_bind(const struct mg_ep *ep)
+int mg_config_try_bind(const struct mg_ep *ep)
 {
 	struct mg_ep any_port = { .ip = ep->ip };
 	struct sockaddr_storage ss;
@@ -37,7 +37,7 @@ static void check_local(const char *key, const struct mg_ep *eps, size_t n, stru
 	for (size_t i = 0; i < n; i++) {
 		snprintf(path, sizeof(path), "%s[%zu]", key, i);
 		mg_ep_format(text, &eps[i]);
-		err = try_bind(&eps[i]);
+		err = mg_config_try_bind(&eps[i]);
 		if (err == -EADDRNOTAVAIL)
 			mg_finding_path(f, path,
 					"%s is not an address of this host, expected a local one",
@@ -75,7 +75,7 @@ static void check_isp(const struct mg_config *c, struct mg_findings *f)
 {
 	char text[MG_EP_STRLEN];
 
-	if (c->cpe.has_converter && !try_bind(&c->cpe.converter))
+	if (c->cpe.has_converter && !mg_config_try_bind(&c->cpe.converter))
 		mg_finding_path(f, "cpe.converter",
 				"%s is an address of this host, expected another host's",
 				mg_ep_format(text, &c->cpe.converter));
@@ -90,7 +90,7 @@ static void check_proxies(const struct mg_config *c, struct mg_findings *f)
 		const struct mg_config_proxy *p = &c->steer.proxies[i];
 		struct mg_ep ep = { .ip = p->address };
 		bool self = strcmp(p->name, c->node) == 0;
-		int err = try_bind(&ep);
+		int err = mg_config_try_bind(&ep);
 
 		snprintf(path, sizeof(path), "proxies[%zu].address", i);
 		mg_ip_format(text, &p->address);
@@ -188,6 +188,7 @@ int mg_config_check_host(const struct mg_config *c, FILE *errors)
 	check_proxies(c, &f);
 	check_isp(c, &f);
 	check_cookie_key(c, &f);
+	mg_policies_check_host(c, &f);
 	mg_findings_end(&f);
 	return f.count ? -EINVAL : 0;
 }

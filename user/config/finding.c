@@ -4,17 +4,34 @@
 #include <stdarg.h>
 #include <string.h>
 
-static void tell(struct mg_findings *f, const char *path, uint32_t line, const char *fmt,
-		 va_list ap)
+static void tell_of(struct mg_findings *f, const char *file, const char *path, uint32_t line,
+		    const char *fmt, va_list ap)
 {
 	if (f->count++ >= MG_TREE_MAX_FINDINGS)
 		return;
-	fputs(f->tree ? f->tree->name : "config", f->out);
+	fputs(file, f->out);
 	if (line)
 		fprintf(f->out, ":%u", line);
 	fprintf(f->out, ": %s: ", *path ? path : "(document)");
 	vfprintf(f->out, fmt, ap);
 	fputc('\n', f->out);
+}
+
+static void tell(struct mg_findings *f, const char *path, uint32_t line, const char *fmt,
+		 va_list ap)
+{
+	tell_of(f, f->tree ? f->tree->name : "config", path, line, fmt, ap);
+}
+
+void mg_finding_in(struct mg_findings *f, const char *file, uint32_t line, const struct mg_node *at,
+		   const char *fmt, ...)
+{
+	char path[MG_TREE_PATH_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	tell_of(f, file, mg_tree_path(path, f->tree, at), line, fmt, ap);
+	va_end(ap);
 }
 
 void mg_finding_line(struct mg_findings *f, const struct mg_node *at, uint32_t line,

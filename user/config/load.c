@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "config/schema.h"
+#include "config/policies.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -86,8 +86,9 @@ static void free_raw(struct mg_raw_config *raw)
 	free(raw);
 }
 
+/* The policies move into the configuration, whatever comes of it. */
 static int build(struct mg_config **out, struct mg_tree *tree, const char *text, size_t len,
-		 struct mg_findings *f)
+		 struct mg_config_policies *policies, struct mg_findings *f)
 {
 	struct complaint complaint = { "" };
 	cyaml_config_t setup = cyaml_setup(&complaint);
@@ -114,11 +115,15 @@ static int build(struct mg_config **out, struct mg_tree *tree, const char *text,
 	c->converter = raw->converter.to;
 	c->intercept = raw->intercept.to;
 	c->cpe = raw->cpe.to;
+	c->policies = *policies;
+	memset(policies, 0, sizeof(*policies));
 	err = mg_config_defaults(c, tree);
 	if (!err)
 		err = mg_config_lists(c, raw, f);
 	if (!err)
 		err = mg_config_make_steer(c, &raw->steer, f);
+	if (!err)
+		mg_policies_find_groups(c, f);
 	if (!err)
 		mg_config_check_values(c, f);
 	free_raw(raw);
@@ -136,6 +141,7 @@ int mg_config_parse(struct mg_config **out, const char *name, const char *text, 
 		    FILE *errors)
 {
 	struct mg_findings f = { .out = errors };
+	struct mg_config_policies policies = { 0 };
 	struct mg_tree *tree;
 	int err;
 
@@ -143,9 +149,12 @@ int mg_config_parse(struct mg_config **out, const char *name, const char *text, 
 	err = mg_tree_read(&tree, name, text, len, &f);
 	if (!err) {
 		mg_schema_verify(&f);
-		err = f.count ? -EINVAL : build(out, tree, text, len, &f);
+		err = mg_policies_read(&policies, &f);
+		if (!err)
+			err = f.count ? -EINVAL : build(out, tree, text, len, &policies, &f);
 		mg_findings_end(&f);
 	}
+	mg_policies_free(&policies);
 	if (err == -ENOMEM)
 		fprintf(errors, "%s: (document): out of memory, expected a smaller file\n", name);
 	if (err)
@@ -228,6 +237,7 @@ void mg_config_free(struct mg_config *c)
 	free(c->intercept.except);
 	free(c->cpe.lan);
 	free_steer(&c->steer);
+	mg_policies_free(&c->policies);
 	free(c->destinations.allow);
 	free(c->destinations.deny);
 	mg_tree_free(c->tree);

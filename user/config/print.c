@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "config/schema.h"
+#include "config/policies.h"
 
 #include <errno.h>
 #include <string.h>
 
 /* Double-quoted YAML: whatever the text holds, it reads back as the same. */
-static void print_quoted(FILE *out, const char *text)
+void mg_print_quoted(FILE *out, const char *text)
 {
 	fputc('"', out);
 	for (; *text; text++) {
@@ -21,13 +21,13 @@ static void print_quoted(FILE *out, const char *text)
 	fputc('"', out);
 }
 
-static void print_value(FILE *out, const void *in, const struct mg_key *k)
+void mg_print_value(FILE *out, const void *in, const struct mg_key *k)
 {
 	const char *text;
 
 	if (k->kind == MG_KEY_TEXT || k->kind == MG_KEY_ARRAY) {
 		text = mg_key_text(k, in);
-		print_quoted(out, text ? text : "");
+		mg_print_quoted(out, text ? text : "");
 	} else if (k->kind == MG_KEY_NUMBER) {
 		fprintf(out, "%u", mg_key_number(k, in));
 	} else {
@@ -39,7 +39,7 @@ static void print_key(FILE *out, const struct mg_config *c, const struct mg_key 
 		      const char *indent, const char *name)
 {
 	fprintf(out, "%s%s: ", indent, name);
-	print_value(out, c, k);
+	mg_print_value(out, c, k);
 	fputc('\n', out);
 }
 
@@ -54,7 +54,7 @@ static void print_interfaces(FILE *out, const struct mg_config *c)
 		const struct mg_config_interface *at = &c->interfaces[i];
 
 		fputs("  - { name: ", out);
-		print_quoted(out, at->name);
+		mg_print_quoted(out, at->name);
 		fprintf(out, ", role: %s, xdp: %s }\n",
 			mg_name_of(mg_role_names, CYAML_ARRAY_LEN(mg_role_names), at->role),
 			mg_name_of(mg_xdp_names, CYAML_ARRAY_LEN(mg_xdp_names), at->xdp));
@@ -94,7 +94,7 @@ static void print_lan(FILE *out, const struct mg_config_cpe *cpe)
 	fprintf(out, "  lan:%s\n", cpe->n_lan ? "" : " []");
 	for (size_t i = 0; i < cpe->n_lan; i++) {
 		fputs("    - ", out);
-		print_quoted(out, cpe->lan[i]);
+		mg_print_quoted(out, cpe->lan[i]);
 		fputc('\n', out);
 	}
 	if (cpe->has_converter)
@@ -124,7 +124,7 @@ static void print_item_keys(FILE *out, const void *item, const char *section, co
 		if (strncmp(mg_item_keys[i].path, section, len) != 0 || strchr(name, '.'))
 			continue;
 		fprintf(out, "%s%s: ", before, name);
-		print_value(out, item, &mg_item_keys[i]);
+		mg_print_value(out, item, &mg_item_keys[i]);
 		before = glue;
 	}
 }
@@ -136,7 +136,7 @@ static void print_proxies(FILE *out, const struct mg_config_steer *s)
 	fprintf(out, "proxies:%s\n", s->n_proxies ? "" : " []");
 	for (size_t i = 0; i < s->n_proxies; i++) {
 		fputs("  - { name: ", out);
-		print_quoted(out, s->proxies[i].name);
+		mg_print_quoted(out, s->proxies[i].name);
 		fprintf(out, ", address: \"%s\"", mg_ip_format(text, &s->proxies[i].address));
 		print_item_keys(out, &s->proxies[i], "proxies[].", ", ", ", ");
 		fputs(" }\n", out);
@@ -150,11 +150,11 @@ static void print_groups(FILE *out, const struct mg_config_steer *s)
 		const struct mg_config_group *g = &s->groups[i];
 
 		fputs("  - name: ", out);
-		print_quoted(out, g->name);
+		mg_print_quoted(out, g->name);
 		fputs("\n    members: [", out);
 		for (size_t m = 0; m < g->n_members; m++) {
 			fputs(m ? ", " : " ", out);
-			print_quoted(out, s->proxies[g->members[m]].name);
+			mg_print_quoted(out, s->proxies[g->members[m]].name);
 		}
 		fputs(" ]", out);
 		print_item_keys(out, g, "groups[].", "\n    ", "\n    ");
@@ -172,7 +172,7 @@ static void print_virtuals(FILE *out, const struct mg_config_steer *s)
 	for (size_t i = 0; i < s->n_virtuals; i++) {
 		fprintf(out, "  - { address: \"%s\", group: ",
 			mg_ep_format(text, &s->virtuals[i].address));
-		print_quoted(out, s->groups[s->virtuals[i].group].name);
+		mg_print_quoted(out, s->groups[s->virtuals[i].group].name);
 		fputs(" }\n", out);
 	}
 }
@@ -197,7 +197,7 @@ static void print_rule(FILE *out, const struct mg_config_steer *s, const struct 
 
 	if (*r->interface) {
 		fputs(" interface: ", out);
-		print_quoted(out, r->interface);
+		mg_print_quoted(out, r->interface);
 		glue = ", ";
 	}
 	if (!r->any_access) {
@@ -216,7 +216,7 @@ static void print_rule(FILE *out, const struct mg_config_steer *s, const struct 
 	}
 	if (r->group_is_named) {
 		fprintf(out, "%sgroup: ", glue);
-		print_quoted(out, s->groups[r->group].name);
+		mg_print_quoted(out, s->groups[r->group].name);
 	}
 }
 
@@ -275,6 +275,7 @@ int mg_config_print(const struct mg_config *c, FILE *out)
 #define INDENT	""
 	print_steer(out, &c->steer);
 	MG_CONFIG_STORE_KEYS(PRINT, PRINT, PRINT)
+	mg_policies_print(out, c);
 	fputs("destinations:\n", out);
 	print_prefixes(out, "  ", "allow", c->destinations.allow, c->destinations.n_allow);
 	print_prefixes(out, "  ", "deny", c->destinations.deny, c->destinations.n_deny);

@@ -124,6 +124,8 @@ static const cyaml_schema_field_t destination_fields[] = {
 #define LIST(key, at, entry, max)                                                       \
 	CYAML_FIELD_SEQUENCE_COUNT(key, CYAML_FLAG_POINTER | OPTIONAL, SHAPE, steer.at, \
 				   steer.n_##at, entry, 0, max)
+/* policies.c reads them, straight from the tree. */
+#define POLICY(key) CYAML_FIELD_IGNORE(key, OPTIONAL),
 static const cyaml_schema_field_t top_fields[] = {
 	MG_CONFIG_TOP_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_SEQUENCE_COUNT(
 		"interfaces", CYAML_FLAG_POINTER | OPTIONAL, SHAPE, to.interfaces, to.n_interfaces,
@@ -142,11 +144,16 @@ static const cyaml_schema_field_t top_fields[] = {
 	MG_CONFIG_STORE_KEYS(TEXT, NUMBER, NAME)
 #undef AT
 #define AT(key) to.key
-		CYAML_FIELD_MAPPING("destinations", OPTIONAL, SHAPE, destinations,
-				    destination_fields),
+		POLICY("access_networks") POLICY("services") POLICY("subscribers")
+			POLICY("policies") POLICY("default_policy") POLICY("subscriber_key")
+				POLICY("answers_per_s") POLICY("radius") POLICY("sharing")
+					POLICY("provision") CYAML_FIELD_MAPPING(
+						"destinations", OPTIONAL, SHAPE, destinations,
+						destination_fields),
 	MG_CONFIG_LAST_KEYS(TEXT, NUMBER, NAME) CYAML_FIELD_END,
 };
 #undef LIST
+#undef POLICY
 #undef AT
 #undef SHAPE
 
@@ -250,13 +257,14 @@ const struct mg_key *mg_key_find(const char *path)
 	return NULL;
 }
 
-/* Numbers and enums of this product are all 32 bits wide, but for yes and no, and ports. */
+/* Numbers and enums of this product are all 32 bits wide, but for yes and no, lengths, and ports.
+ */
 uint32_t mg_key_number(const struct mg_key *k, const void *in)
 {
 	const void *at = (const char *)in + k->offset;
 
-	if (k->size == sizeof(bool))
-		return *(const bool *)at;
+	if (k->size == sizeof(uint8_t))
+		return *(const uint8_t *)at;
 	if (k->size == sizeof(uint16_t))
 		return *(const uint16_t *)at;
 	return *(const uint32_t *)at;
@@ -266,8 +274,9 @@ void mg_key_set_number(const struct mg_key *k, void *in, uint32_t value)
 {
 	void *at = (char *)in + k->offset;
 
-	if (k->size == sizeof(bool))
-		*(bool *)at = value;
+	/* A bool is a byte that is 0 or 1, as its names' values are. */
+	if (k->size == sizeof(uint8_t))
+		*(uint8_t *)at = (uint8_t)value;
 	else if (k->size == sizeof(uint16_t))
 		*(uint16_t *)at = (uint16_t)value;
 	else

@@ -233,6 +233,13 @@ const char *mg_name_of(const cyaml_strval_t *names, size_t n, int64_t value);
 
 /* Unknown and missing keys, wrong kinds, values out of range: all of them. */
 void mg_schema_verify(struct mg_findings *f);
+/* One value each: true, or false after a finding. */
+bool mg_verify_text(struct mg_findings *f, const struct mg_node *node, size_t min, size_t max);
+bool mg_verify_name(struct mg_findings *f, const struct mg_node *node, const cyaml_strval_t *names,
+		    size_t n, uint32_t *value);
+bool mg_verify_number(struct mg_findings *f, const struct mg_node *node, uint32_t min, uint32_t max,
+		      uint32_t *number);
+const char *mg_kind_found(const struct mg_node *node); /* "is a list" and the like */
 
 /* Puts defaults where the file is silent. 0 or -ENOMEM. */
 int mg_config_defaults(struct mg_config *c, const struct mg_tree *t);

@@ -74,6 +74,10 @@ __attribute__((format(printf, 4, 5))) void mg_finding_line(struct mg_findings *f
 							   const char *fmt, ...);
 __attribute__((format(printf, 3, 4))) void mg_finding_path(struct mg_findings *f, const char *path,
 							   const char *fmt, ...);
+/* About a line of another file, which this node names. */
+__attribute__((format(printf, 5, 6))) void mg_finding_in(struct mg_findings *f, const char *file,
+							 uint32_t line, const struct mg_node *at,
+							 const char *fmt, ...);
 /* Says how many findings were left out, if any. */
 void mg_findings_end(struct mg_findings *f);
 

@@ -3,7 +3,7 @@
  * From what libcyaml read to what the rooms use: defaults, addresses, and whatever can be said
  * against the values without looking at the host.
  */
-#include "config/schema.h"
+#include "config/policies.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -353,4 +353,5 @@ void mg_config_check_values(const struct mg_config *c, struct mg_findings *f)
 	mg_config_check_intercept(c, f);
 	mg_config_check_cpe(c, f);
 	mg_config_check_steer(c, f);
+	mg_config_check_policies(c, f);
 }

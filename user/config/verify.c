@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_BYTES 512
+#define LIST_BYTES 1024
 
 static void verify_value(struct mg_findings *f, const struct mg_node *node,
 			 const cyaml_schema_value_t *s, unsigned int depth);
@@ -20,11 +20,11 @@ static void append(char buf[LIST_BYTES], const char *word, const char *glue)
 	snprintf(buf + used, LIST_BYTES - used, "%s%s", used ? glue : "", word);
 }
 
-static const char *one_of(char buf[LIST_BYTES], const cyaml_schema_value_t *s)
+static const char *one_of(char buf[LIST_BYTES], const cyaml_strval_t *names, size_t n)
 {
 	buf[0] = '\0';
-	for (uint32_t i = 0; i < s->enumeration.count; i++)
-		append(buf, s->enumeration.strings[i].str, " or ");
+	for (size_t i = 0; i < n; i++)
+		append(buf, names[i].str, " or ");
 	return buf;
 }
 
@@ -44,7 +44,7 @@ static const char *kind_wanted(char buf[LIST_BYTES], const cyaml_schema_value_t 
 	case CYAML_SEQUENCE:
 		return "a list";
 	case CYAML_ENUM:
-		return one_of(buf, s);
+		return one_of(buf, s->enumeration.strings, s->enumeration.count);
 	case CYAML_UINT:
 		return "a number";
 	default:
@@ -52,7 +52,7 @@ static const char *kind_wanted(char buf[LIST_BYTES], const cyaml_schema_value_t 
 	}
 }
 
-static const char *kind_found(const struct mg_node *node)
+const char *mg_kind_found(const struct mg_node *node)
 {
 	if (node->kind == MG_NODE_MAP)
 		return "is a mapping";
@@ -71,7 +71,7 @@ static bool right_kind(struct mg_findings *f, const struct mg_node *node,
 
 	if (node->kind == want)
 		return true;
-	mg_finding(f, node, "%s, expected %s", kind_found(node), kind_wanted(buf, s));
+	mg_finding(f, node, "%s, expected %s", mg_kind_found(node), kind_wanted(buf, s));
 	return false;
 }
 
@@ -136,59 +136,94 @@ static void verify_ports(struct mg_findings *f, const struct mg_node *node, unsi
 			   mg_quote(quoted, node->text));
 }
 
-static void verify_text(struct mg_findings *f, const struct mg_node *node,
-			const cyaml_schema_value_t *s)
+bool mg_verify_text(struct mg_findings *f, const struct mg_node *node, size_t min, size_t max)
 {
-	size_t len = strlen(node->text);
+	size_t len;
 
-	if (len < s->string.min)
+	if (node->kind != MG_NODE_SCALAR) {
+		mg_finding(f, node, "%s, expected text", mg_kind_found(node));
+		return false;
+	}
+	len = strlen(node->text);
+	if (len < min)
 		mg_finding(f, node, "is empty, expected text");
-	else if (len > s->string.max)
-		mg_finding(f, node, "is %zu bytes long, expected at most %u", len, s->string.max);
+	else if (len > max)
+		mg_finding(f, node, "is %zu bytes long, expected at most %zu", len, max);
+	return len >= min && len <= max;
 }
 
-static void verify_name(struct mg_findings *f, const struct mg_node *node,
-			const cyaml_schema_value_t *s)
+bool mg_verify_name(struct mg_findings *f, const struct mg_node *node, const cyaml_strval_t *names,
+		    size_t n, uint32_t *value)
 {
 	char buf[LIST_BYTES], quoted[MG_QUOTE_BYTES];
 
-	for (uint32_t i = 0; i < s->enumeration.count; i++) {
-		if (strcmp(s->enumeration.strings[i].str, node->text) == 0)
-			return;
+	if (node->kind != MG_NODE_SCALAR) {
+		mg_finding(f, node, "%s, expected %s", mg_kind_found(node), one_of(buf, names, n));
+		return false;
 	}
-	mg_finding(f, node, "is %s, expected %s", mg_quote(quoted, node->text), one_of(buf, s));
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(names[i].str, node->text) == 0) {
+			*value = (uint32_t)names[i].val;
+			return true;
+		}
+	}
+	mg_finding(f, node, "is %s, expected %s", mg_quote(quoted, node->text),
+		   one_of(buf, names, n));
+	return false;
 }
 
 /* Decimal digits only: libcyaml would take a leading 0 for octal, and a minus sign. */
-static void verify_number(struct mg_findings *f, const struct mg_node *node)
+bool mg_verify_number(struct mg_findings *f, const struct mg_node *node, uint32_t min, uint32_t max,
+		      uint32_t *number)
 {
-	char path[MG_TREE_PATH_BYTES], quoted[MG_QUOTE_BYTES];
-	const struct mg_key *k = mg_key_find(mg_tree_path(path, f->tree, node));
-	const char *digits = node->text + (*node->text == '-');
-	size_t len = strlen(digits);
+	char quoted[MG_QUOTE_BYTES];
+	const char *digits;
 	unsigned long value;
+	size_t len;
 
-	if (!k)
-		return;
+	if (node->kind != MG_NODE_SCALAR) {
+		mg_finding(f, node, "%s, expected a number", mg_kind_found(node));
+		return false;
+	}
+	digits = node->text + (*node->text == '-');
+	len = strlen(digits);
 	if (!len || strspn(digits, "0123456789") != len || (digits[0] == '0' && len > 1)) {
 		mg_finding(f, node, "is %s, expected a number from %u to %u",
-			   mg_quote(quoted, node->text), k->min, k->max);
-		return;
+			   mg_quote(quoted, node->text), min, max);
+		return false;
 	}
 	value = len > 10 ? (unsigned long)UINT32_MAX + 1 : strtoul(digits, NULL, 10);
-	if (*node->text == '-' || value < k->min || value > k->max)
+	if (*node->text == '-' || value < min || value > max) {
 		mg_finding(f, node, "is %s, out of range, expected %u to %u",
-			   mg_plain(quoted, node->text), k->min, k->max);
+			   mg_plain(quoted, node->text), min, max);
+		return false;
+	}
+	*number = (uint32_t)value;
+	return true;
+}
+
+static void verify_number(struct mg_findings *f, const struct mg_node *node)
+{
+	char path[MG_TREE_PATH_BYTES];
+	const struct mg_key *k = mg_key_find(mg_tree_path(path, f->tree, node));
+	uint32_t value;
+
+	if (k)
+		mg_verify_number(f, node, k->min, k->max, &value);
 }
 
 static void verify_value(struct mg_findings *f, const struct mg_node *node,
 			 const cyaml_schema_value_t *s, unsigned int depth)
 {
+	uint32_t value;
+
 	/* The tables are shallower than that; it bounds the recursion whatever they become. */
 	if (depth > MG_TREE_MAX_DEPTH)
 		return;
 	if (s->type == CYAML_IGNORE) {
-		verify_ports(f, node, depth);
+		/* What is ignored at the top, policies.c reads and judges. */
+		if (depth > 1)
+			verify_ports(f, node, depth);
 		return;
 	}
 	if (!right_kind(f, node, s))
@@ -201,13 +236,13 @@ static void verify_value(struct mg_findings *f, const struct mg_node *node,
 		verify_list(f, node, s, depth);
 		break;
 	case CYAML_ENUM:
-		verify_name(f, node, s);
+		mg_verify_name(f, node, s->enumeration.strings, s->enumeration.count, &value);
 		break;
 	case CYAML_UINT:
 		verify_number(f, node);
 		break;
 	default:
-		verify_text(f, node, s);
+		mg_verify_text(f, node, s->string.min, s->string.max);
 	}
 }
 

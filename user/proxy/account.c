@@ -26,6 +26,9 @@ void mg_stats_add(struct mg_stats *sum, const struct mg_stats *one)
 	sum->hold_timed_out += one->hold_timed_out;
 	sum->hold_gave_up += one->hold_gave_up;
 	sum->probes += one->probes;
+	sum->no_ports += one->no_ports;
+	sum->proxy_headers += one->proxy_headers;
+	sum->header_bytes += one->header_bytes;
 }
 
 void mg_account_error(struct mg_session *s, unsigned int code)

@@ -36,6 +36,10 @@ struct mg_stats {
 	uint64_t hold_timed_out; /* met silence */
 	uint64_t hold_gave_up;	 /* ended by the client */
 	uint64_t probes;	 /* servers asked whether they speak MPTCP */
+	/* Of shared addresses */
+	uint64_t no_ports;	/* sessions refused, as no address or port was left for them */
+	uint64_t proxy_headers; /* servers that were told of their clients */
+	uint64_t header_bytes;	/* sent for that */
 };
 
 void mg_stats_add(struct mg_stats *sum, const struct mg_stats *one);

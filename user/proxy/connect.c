@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "proxy/proxy.h"
+#include "proxy/source.h"
 #include "sys/mptcp.h"
 #include "sys/sock.h"
 
@@ -42,10 +43,12 @@ static int open_connection(struct mg_session *s)
 					       s->want_mptcp);
 		break;
 	case MG_HOLD_CPE:
+		/* Its own addresses are its links. */
+		return mg_sock_connect(&s->server.io.fd, &s->server_ep, NULL, s->want_mptcp);
 	case MG_HOLD_KIND_COUNT:
 		break;
 	}
-	return mg_sock_connect(&s->server.io.fd, &s->server_ep, NULL, s->want_mptcp);
+	return mg_source_connect(s);
 }
 
 enum mg_step mg_connect_start(struct mg_session *s)

@@ -34,14 +34,16 @@ static void count(struct mg_session *s, struct mg_flow *f, size_t n)
 {
 	struct mg_stats *stats = &s->worker->stats;
 
+	uint32_t *not_sent = f == &s->up ? &s->header_bytes : &s->answer_bytes;
+	size_t ours = n < *not_sent ? n : *not_sent;
+
 	s->active_ms = s->worker->loop.now_ms;
+	*not_sent -= (uint32_t)ours;
+	n -= ours;
 	if (f == &s->up) {
 		stats->bytes_up += n;
+		stats->header_bytes += ours;
 	} else {
-		size_t ours = n < s->answer_bytes ? n : s->answer_bytes;
-
-		s->answer_bytes -= (uint32_t)ours;
-		n -= ours;
 		stats->bytes_down += n;
 	}
 	f->bytes += n;

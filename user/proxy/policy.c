@@ -13,6 +13,11 @@ const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uin
 	return &p->config->policies.fallback;
 }
 
+const struct mg_config_service *mg_policy_service(const struct mg_policy *p, uint32_t number)
+{
+	return number && number < p->n_services ? p->services[number] : NULL;
+}
+
 size_t mg_policy_access(const struct mg_policy *p, uint32_t number)
 {
 	return number && number < p->n_access ? p->access[number] : MG_CONFIG_NONE;

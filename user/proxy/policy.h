@@ -24,16 +24,21 @@ struct mg_policy {
 	bool draining; /* no new sessions */
 	bool sack;     /* what this host's stack puts into a SYN */
 	bool timestamps;
-	/* By the numbers of tickets: of a policy what the configuration says of it, of an access
-	 * network its index there. NULL and MG_CONFIG_NONE for what is no longer configured. */
+	/* By the numbers of tickets: of a policy or a service what the configuration says of it, of
+	 * an access network its index there. NULL and MG_CONFIG_NONE for what is no longer
+	 * configured. */
 	const struct mg_config_policy **policies;
 	size_t n_policies;
 	size_t *access;
 	size_t n_access;
+	const struct mg_config_service **services;
+	size_t n_services;
 };
 
 /* The default policy for a number that stands for none any more. */
 const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uint32_t number);
+/* NULL for a number that stands for none any more. */
+const struct mg_config_service *mg_policy_service(const struct mg_policy *p, uint32_t number);
 /* An index into the configuration's access networks, or MG_CONFIG_NONE. */
 size_t mg_policy_access(const struct mg_policy *p, uint32_t number);
 

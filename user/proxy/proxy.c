@@ -25,6 +25,12 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	mg_via_memory_init(&p->via);
 	err = mg_servers_init(&p->servers);
 	if (!err)
+		err = mg_sharing_init(&p->sharing);
+	if (!err)
+		err = mg_sessionlog_open(&p->log, n_workers);
+	if (!err)
+		err = mg_sessionlog_set(p->log, &policy->config->policies.sharing);
+	if (!err)
 		p->workers = calloc(n_workers, sizeof(*p->workers));
 	if (!p->workers) {
 		mg_proxy_stop(p);
@@ -52,6 +58,9 @@ void mg_proxy_stop(struct mg_proxy *p)
 	free(p->workers);
 	p->workers = NULL;
 	p->n_workers = 0;
+	mg_sessionlog_close(p->log);
+	p->log = NULL;
+	mg_sharing_free(&p->sharing);
 	mg_servers_free(&p->servers);
 	mg_pending_free(&p->pending);
 }

@@ -10,6 +10,8 @@
 #include "proxy/again.h"
 #include "proxy/offers.h"
 #include "proxy/pending.h"
+#include "proxy/sessionlog.h"
+#include "proxy/sharing.h"
 #include "proxy/via.h"
 #include "proxy/worker.h"
 #include "sys/dp.h"
@@ -23,6 +25,8 @@ struct mg_proxy {
 	struct mg_holder *holder; /* NULL: no SYN is held */
 	struct mg_servers servers;
 	struct mg_again again;
+	struct mg_sharing sharing;
+	struct mg_sessionlog *log;
 	_Atomic uint64_t ports_told[1024]; /* a bit per port that could not be listened on */
 	_Atomic uint64_t sessions;	   /* now, of all workers */
 	_Atomic unsigned int unaccepted;   /* of them: their clients have no socket yet */

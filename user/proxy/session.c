@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "proxy/flow.h"
 #include "proxy/proxy.h"
+#include "proxy/source.h"
 #include "sys/sock.h"
 
 #define LINGER_MS 10000
@@ -235,6 +236,10 @@ static enum mg_step next(struct mg_session *s, struct mg_convert_buf *answer)
 				s->reason = MG_CLOSE_OVERLOAD;
 				return MG_STEP_CLOSE;
 			}
+		}
+		if (!mg_source_introduce(s)) {
+			s->reason = MG_CLOSE_OVERLOAD;
+			return MG_STEP_CLOSE;
 		}
 		if (s->frame)
 			return enter_accept(s);
@@ -478,6 +483,7 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
 	s->state = MG_SESSION_CLOSED;
 	s->reason = reason;
 	mg_timer_disarm(&w->loop.timers, &s->timer);
+	mg_source_leave(s);
 	mg_flow_drop(s, &s->up);
 	mg_flow_drop(s, &s->down);
 	not_pending(s);

@@ -8,7 +8,7 @@
  *   hold     a SYN is held: what is it, may it end here?   held.c, servers.c
  *   greet    reads and judges the Convert message          greet.c, policy.c
  *   via      opens it through the provider's converter     via.c
- *   connect  opens the connection to the server            connect.c
+ *   connect  opens the connection to the server            connect.c, source.c
  *   accept   the held SYN is let in; wait for its socket   accept.c, ports.c
  *   relay    moves bytes both ways                         relay.c
  *   linger   an Error TLV is on its way; wait for the end  linger.c
@@ -34,6 +34,7 @@
 #include "base/pool.h"
 #include "base/timer.h"
 #include "proxy/servers.h"
+#include "proxy/sharing.h"
 #include "sys/hold.h"
 #include "sys/sock.h"
 #include "wire/convert.h"
@@ -137,6 +138,7 @@ struct mg_session {
 	struct mg_leg client, server;
 	struct mg_flow up, down; /* client to server, server to client */
 	uint32_t answer_bytes;	 /* Convert bytes not yet sent; they do not count as user data */
+	uint32_t header_bytes;	 /* nor do these, of a PROXY header to the server */
 	struct mg_leg *broken;	 /* in RESET: the side that broke */
 	uint32_t reset_wait_ms;	 /* in RESET: the next look at what is unacknowledged */
 	uint64_t deadline_ms;	 /* of RESET and LINGER */
@@ -150,6 +152,8 @@ struct mg_session {
 	bool want_mptcp;	 /* towards the server */
 	bool want_info;		 /* Info came along with Connect */
 	bool pending;		 /* charged to the client's pending requests */
+	struct mg_lease lease;	 /* of an external address, and ports */
+	bool logged;		 /* the session log has its beginning */
 
 	/* Of a SYN that TC held; `frame` is ours, and there from hold to the end of accept. */
 	enum mg_hold_kind kind; /* MG_HOLD_CONVERT also for what was accepted and never held */

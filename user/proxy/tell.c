@@ -14,6 +14,7 @@ enum failure {
 	FAILURE_UNREACHABLE, /* says the network */
 	FAILURE_FORBIDDEN,   /* says this host's own filter */
 	FAILURE_SHORTAGE,    /* of this host */
+	FAILURE_NO_PORT,     /* of the pool is left for this subscriber */
 	FAILURE_SILENCE,
 };
 
@@ -50,6 +51,8 @@ static enum failure kind_of(const struct mg_session *s)
 	case EAGAIN:
 	case EADDRINUSE:
 		return FAILURE_SHORTAGE;
+	case EUSERS:
+		return FAILURE_NO_PORT;
 	case EADDRNOTAVAIL:
 		/* To the server the SYN would belong to the connection that is there. The client
 		 * repeats it, and it may be over by then. */
@@ -89,6 +92,7 @@ static enum mg_step tell_converts_client(struct mg_session *s, struct mg_convert
 		value = icmp_code(s);
 		break;
 	case FAILURE_SHORTAGE:
+	case FAILURE_NO_PORT:
 		code = MG_CE_RESOURCE_EXCEEDED;
 		break;
 	case FAILURE_SILENCE:
@@ -126,6 +130,9 @@ enum mg_step mg_tell_failed(struct mg_session *s, struct mg_convert_buf *answer)
 		s->reason = MG_CLOSE_PASSED;
 		s->pass_why = MG_PASSED_OVERLOAD;
 		return MG_STEP_PASS;
+	case FAILURE_NO_PORT:
+		s->reason = MG_CLOSE_OVERLOAD; /* intercept.on_overload */
+		return MG_STEP_CLOSE;
 	case FAILURE_SILENCE:
 		stats->hold_timed_out++;
 		s->reason = MG_CLOSE_UNANSWERED;

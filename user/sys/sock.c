@@ -236,6 +236,19 @@ int mg_sock_connect(int *fd, const struct mg_ep *peer, const struct mg_ep *sourc
 	return err;
 }
 
+int mg_sock_connect_from(int *fd, const struct mg_ep *peer, const struct in6_addr *source,
+			 bool mptcp)
+{
+	const struct mg_ep from = { .ip = *source };
+
+	return try_connect(fd, peer, &from, true, mptcp);
+}
+
+int mg_sock_connect_port(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp)
+{
+	return try_connect(fd, peer, source, false, mptcp);
+}
+
 int mg_sock_connect_exact(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp)
 {
 	int err = try_connect(fd, peer, source, false, mptcp);

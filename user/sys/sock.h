@@ -43,7 +43,12 @@ int mg_sock_new(const struct mg_ep *peer, bool mptcp);
  * Returns 0 (connected or on the way) with *fd, or -errno.
  */
 int mg_sock_connect(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp);
+/* From that address, and any port that is free towards this peer: -EADDRNOTAVAIL if none is. */
+int mg_sock_connect_from(int *fd, const struct mg_ep *peer, const struct in6_addr *source,
+			 bool mptcp);
 /* From exactly that address and port, or not at all: -EADDRINUSE, -EADDRNOTAVAIL, -EACCES. */
+int mg_sock_connect_port(int *fd, const struct mg_ep *peer, const struct mg_ep *source, bool mptcp);
+/* The same, where a connection that was before, and is over, gives way. */
 int mg_sock_connect_exact(int *fd, const struct mg_ep *peer, const struct mg_ep *source,
 			  bool mptcp);
 

@@ -145,6 +145,34 @@ static void test_the_exact_port_or_none(void **state)
 	close(p.listener);
 }
 
+/* What was accepted ends, whoever has it, and the peer hears a reset. */
+static void check_living(const char *server, const char *client)
+{
+	struct pair p = connected(server, client);
+	struct pollfd end = { .fd = p.fd, .events = POLLIN };
+	struct mg_ep stranger = p.client;
+	char byte;
+
+	stranger.port = htons(ntohs(stranger.port) + 1);
+	assert_int_equal(mg_diag_end_connection(&p.server, &stranger), -ENOENT);
+	assert_int_equal(send(p.fd, "x", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(mg_diag_end_connection(&p.server, &p.client), 0);
+	assert_int_equal(poll(&end, 1, 3000), 1);
+	assert_int_equal(read(p.fd, &byte, 1), -1);
+	assert_int_equal(errno, ECONNRESET);
+	assert_int_equal(mg_diag_end_connection(&p.server, &p.client), -ENOENT);
+	close(p.fd);
+	close(p.accepted);
+	close(p.listener);
+}
+
+static void test_ends_what_lives(void **state)
+{
+	(void)state;
+	check_living("127.0.0.1:8085", "10.9.0.1:40005");
+	check_living("[::1]:8085", "[fd00:9::1]:40005");
+}
+
 /* A listener of one's own, alone on its port. */
 static void test_transparent_listeners(void **state)
 {
@@ -173,6 +201,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ends_what_waits),
+		cmocka_unit_test(test_ends_what_lives),
 		cmocka_unit_test(test_the_exact_port_again),
 		cmocka_unit_test(test_the_exact_port_or_none),
 		cmocka_unit_test(test_transparent_listeners),

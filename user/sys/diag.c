@@ -56,37 +56,70 @@ static int ask(struct mnl_socket *nl, uint16_t type, uint16_t flags,
 	return 0;
 }
 
-int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer)
+static struct inet_diag_req_v2 connection(const struct mg_ep *local, const struct mg_ep *peer,
+					  uint32_t states)
 {
 	struct inet_diag_req_v2 req = {
 		.sdiag_family = mg_ip_is_v4(&local->ip) ? AF_INET : AF_INET6,
 		.sdiag_protocol = IPPROTO_TCP,
-		.idiag_states = 1U << TCP_TIME_WAIT,
+		.idiag_states = states,
 		.id = { .idiag_sport = local->port,
 			.idiag_dport = peer->port,
 			.idiag_cookie = { INET_DIAG_NOCOOKIE, INET_DIAG_NOCOOKIE } },
 	};
+
+	set_ip(req.id.idiag_src, &local->ip);
+	set_ip(req.id.idiag_dst, &peer->ip);
+	return req;
+}
+
+/* Where there is no such connection, the kernel finds who would accept it. */
+static int judge_time_wait(uint8_t state)
+{
+	if (state == TCP_TIME_WAIT)
+		return 0;
+	return state == TCP_LISTEN ? -ENOENT : -EBUSY;
+}
+
+static int judge_living(uint8_t state)
+{
+	return state == TCP_LISTEN || state == TCP_TIME_WAIT ? -ENOENT : 0;
+}
+
+static int end(struct inet_diag_req_v2 *req, int (*judge)(uint8_t state))
+{
 	struct inet_diag_msg msg = { 0 };
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_SOCK_DIAG, SOCK_CLOEXEC);
 	int err;
 
 	if (!nl)
 		return -errno;
-	set_ip(req.id.idiag_src, &local->ip);
-	set_ip(req.id.idiag_dst, &peer->ip);
 	err = mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0
 		      ? -errno
-		      : ask(nl, SOCK_DIAG_BY_FAMILY, 0, &req, &msg);
-	/* Where there is no such connection, the kernel finds who would accept it. */
-	if (!err && msg.idiag_state != TCP_TIME_WAIT)
-		err = msg.idiag_state == TCP_LISTEN ? -ENOENT : -EBUSY;
+		      : ask(nl, SOCK_DIAG_BY_FAMILY, 0, req, &msg);
+	if (!err)
+		err = judge(msg.idiag_state);
 	if (!err) {
 		/* By its cookie: this socket, and no other that came since. */
-		req.id = msg.id;
-		err = ask(nl, SOCK_DESTROY, NLM_F_ACK, &req, &msg);
+		req->id = msg.id;
+		err = ask(nl, SOCK_DESTROY, NLM_F_ACK, req, &msg);
 	}
 	mnl_socket_close(nl);
 	return err;
+}
+
+int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer)
+{
+	struct inet_diag_req_v2 req = connection(local, peer, 1U << TCP_TIME_WAIT);
+
+	return end(&req, judge_time_wait);
+}
+
+int mg_diag_end_connection(const struct mg_ep *local, const struct mg_ep *peer)
+{
+	struct inet_diag_req_v2 req = connection(local, peer, ~0U);
+
+	return end(&req, judge_living);
 }
 
 /* ---- all at one address and port ---------------------------------------------------------------

@@ -20,6 +20,13 @@
 int mg_diag_end_time_wait(const struct mg_ep *local, const struct mg_ep *peer);
 
 /*
+ * Ends a TCP connection, or a subflow of MPTCP, whoever has its socket: the peer gets a RST (of a
+ * subflow with MP_TCPRST where the kernel puts one there), its owner ECONNABORTED, an MPTCP session
+ * one subflow less. 0, -ENOENT or -errno as above. Any thread.
+ */
+int mg_diag_end_connection(const struct mg_ep *local, const struct mg_ep *peer);
+
+/*
  * Our token of each MPTCP session of this network namespace that still is one: neither listening
  * nor fallen back to TCP. 0, -ENOENT on kernels without it, or -errno, in the middle too: what fn
  * was told then is not all.

@@ -158,6 +158,49 @@ static void the_table_grows(void **state)
 	assert_int_equal(t->n, 0);
 }
 
+struct seen {
+	int n;
+	uint32_t token;
+	struct mg_ep local, remote;
+};
+
+static void see(void *ctx, uint32_t token, const struct mg_ep *local, const struct mg_ep *remote)
+{
+	struct seen *s = ctx;
+
+	s->n++;
+	s->token = token;
+	s->local = *local;
+	s->remote = *remote;
+}
+
+/* After events were lost, others know what there is. */
+static void what_others_know(void **state)
+{
+	struct mg_tokens *t = *state;
+	struct seen s = { 0 };
+
+	event(t, MG_PM_CREATED, 7, &converter, &ue1, false);
+	event(t, MG_PM_SUBFLOW_UP, 7, &converter, &ue2, true);
+	mg_tokens_each(t, see, &s);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.token, 7);
+	assert_true(mg_ep_equal(&s.local, &converter) && mg_ep_equal(&s.remote, &ue2));
+	event(t, MG_PM_LOST, 0, NULL, NULL, false);
+	mg_tokens_created(t, 8);
+	mg_tokens_joined(t, 8, &converter, &ue2);
+	mg_tokens_joined(t, 9, &converter, &ue1); /* of no session */
+	s = (struct seen){ 0 };
+	mg_tokens_each(t, see, &s);
+	assert_int_equal(s.n, 1);
+	assert_int_equal(s.token, 8);
+	assert_int_equal(t->joins, 1); /* counted as it joined, not as it was found */
+	event(t, MG_PM_SUBFLOW_DOWN, 8, &converter, &ue2, false);
+	s = (struct seen){ 0 };
+	mg_tokens_each(t, see, &s);
+	assert_int_equal(s.n, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -169,6 +212,7 @@ int main(void)
 		TEST(a_reused_token_starts_anew),
 		TEST(lost_events_forget_everything),
 		TEST(the_table_grows),
+		TEST(what_others_know),
 	};
 
 	return cmocka_run_group_tests_name("tokens", tests, NULL, NULL);

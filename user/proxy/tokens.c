@@ -104,7 +104,7 @@ static void grow(struct mg_tokens *t)
 	t->n_buckets = bigger.n_buckets;
 }
 
-static void created(struct mg_tokens *t, uint32_t token)
+void mg_tokens_created(struct mg_tokens *t, uint32_t token)
 {
 	struct mg_token_entry **at = find(t, token);
 
@@ -141,7 +141,7 @@ void mg_tokens_event(struct mg_tokens *t, const struct mg_pm_event *ev,
 	switch (ev->kind) {
 	case MG_PM_CREATED:
 		if (ours(ctx, &ev->local))
-			created(t, ev->token);
+			mg_tokens_created(t, ev->token);
 		break;
 	case MG_PM_CLOSED:
 		if (*at)
@@ -165,6 +165,29 @@ void mg_tokens_event(struct mg_tokens *t, const struct mg_pm_event *ev,
 	case MG_PM_LOST:
 		forget_all(t);
 		break;
+	}
+}
+
+void mg_tokens_joined(struct mg_tokens *t, uint32_t token, const struct mg_ep *local,
+		      const struct mg_ep *remote)
+{
+	const struct mg_pm_event ev = { .local = *local, .remote = *remote };
+	struct mg_token_entry *e = *find(t, token);
+
+	if (e)
+		note_subflow(e, &ev);
+}
+
+void mg_tokens_each(const struct mg_tokens *t,
+		    void (*fn)(void *ctx, uint32_t token, const struct mg_ep *local,
+			       const struct mg_ep *remote),
+		    void *ctx)
+{
+	for (size_t i = 0; i < t->n_buckets; i++) {
+		for (const struct mg_token_entry *e = t->buckets[i]; e; e = e->next) {
+			for (const struct subflow *s = e->subflows; s; s = s->next)
+				fn(ctx, e->token, &s->local, &s->remote);
+		}
 	}
 }
 

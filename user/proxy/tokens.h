@@ -27,6 +27,16 @@ void mg_tokens_free(struct mg_tokens *t);
 void mg_tokens_event(struct mg_tokens *t, const struct mg_pm_event *ev,
 		     bool (*ours)(void *ctx, const struct mg_ep *local), void *ctx);
 
+/* What is known from elsewhere, after events were lost: a session, and what has joined it. */
+void mg_tokens_created(struct mg_tokens *t, uint32_t token);
+void mg_tokens_joined(struct mg_tokens *t, uint32_t token, const struct mg_ep *local,
+		      const struct mg_ep *remote);
+/* Every subflow that is known. */
+void mg_tokens_each(const struct mg_tokens *t,
+		    void (*fn)(void *ctx, uint32_t token, const struct mg_ep *local,
+			       const struct mg_ep *remote),
+		    void *ctx);
+
 /* Whether the peer asked for this subflow as a backup. */
 bool mg_tokens_backup(const struct mg_tokens *t, uint32_t token, const struct mg_ep *local,
 		      const struct mg_ep *remote);

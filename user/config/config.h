@@ -360,6 +360,9 @@ int mg_config_cookie_key(const struct mg_config *c, uint8_t key[MG_CONFIG_COOKIE
  * else -EBUSY. */
 int mg_config_check_reload(const struct mg_config *running, const struct mg_config *next,
 			   FILE *errors);
+/* Servers may see addresses that are not this host's own, clients' or those of sharing.pool:
+ * replies to them are to be caught on core interfaces. What is intercepted apart. */
+bool mg_config_borrows(const struct mg_config *c);
 void mg_config_free(struct mg_config *c);
 
 /* ---- policies of a running configuration ---- */

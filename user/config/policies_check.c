@@ -294,8 +294,9 @@ static void check_pool(const struct mg_config_sharing *s, struct mg_findings *f)
 			mg_finding_path(f, path,
 					"%s is too large, expected at most 65536 addresses", text);
 		else if (trouble)
-			mg_finding_path(f, path, "%s %s, expected addresses of this host", text,
-					trouble);
+			mg_finding_path(f, path,
+					"%s %s, expected addresses that are routed to this host",
+					text, trouble);
 		for (size_t j = 0; j < i; j++) {
 			if (!mg_prefix_contains(&s->pool[j], &s->pool[i].ip) &&
 			    !mg_prefix_contains(&s->pool[i], &s->pool[j].ip))
@@ -309,12 +310,26 @@ static void check_pool(const struct mg_config_sharing *s, struct mg_findings *f)
 	}
 }
 
-static void check_sharing(const struct mg_config_sharing *s, struct mg_findings *f)
+static bool has_core(const struct mg_config *c)
 {
+	for (size_t i = 0; i < c->n_interfaces; i++) {
+		if (c->interfaces[i].role == MG_ROLE_CORE)
+			return true;
+	}
+	return false;
+}
+
+static void check_sharing(const struct mg_config *c, struct mg_findings *f)
+{
+	const struct mg_config_sharing *s = &c->policies.sharing;
 	unsigned int ports = s->last_port - s->first_port + 1U;
 	char quoted[MG_QUOTE_BYTES];
 
 	check_pool(s, f);
+	if (s->n_pool && !has_core(c))
+		mg_finding_path(f, "sharing.pool",
+				"is there without an interface of role core, expected one: replies "
+				"to its addresses come in there");
 	if (s->ports_per_subscriber > ports)
 		mg_finding_path(f, "sharing.ports_per_subscriber",
 				"is %u, expected at most the %u that ports has",
@@ -347,5 +362,5 @@ void mg_config_check_policies(const struct mg_config *c, struct mg_findings *f)
 	check_all_lengths(p, f);
 	mg_policies_check_sizes(c, f);
 	check_radius(&p->radius, f);
-	check_sharing(&p->sharing, f);
+	check_sharing(c, f);
 }

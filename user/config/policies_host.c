@@ -42,18 +42,6 @@ static void check_address(const struct in6_addr *ip, const char *key, struct mg_
 				strerror(-err));
 }
 
-/* The first and the last tell whether the whole of it is routed here. */
-static void check_pool(const struct mg_prefix *p, const char *key, struct mg_findings *f)
-{
-	struct in6_addr last = p->ip;
-
-	check_address(&p->ip, key, f);
-	for (unsigned int bit = p->len; bit < 128; bit++)
-		last.s6_addr[bit / 8] |= (uint8_t)(0x80U >> (bit % 8));
-	if (!mg_ip_equal(&last, &p->ip))
-		check_address(&last, key, f);
-}
-
 static void check_log(const struct mg_config_sharing *s, struct mg_findings *f)
 {
 	char dir[4096], plain[MG_QUOTE_BYTES];
@@ -84,10 +72,6 @@ void mg_policies_check_host(const struct mg_config *c, struct mg_findings *f)
 	for (size_t i = 0; i < p->radius.n_clients; i++) {
 		snprintf(key, sizeof(key), "radius.clients[%zu].secret_file", i);
 		check_secret(p->radius.clients[i].secret_file, key, f);
-	}
-	for (size_t i = 0; i < p->sharing.n_pool; i++) {
-		snprintf(key, sizeof(key), "sharing.pool[%zu]", i);
-		check_pool(&p->sharing.pool[i], key, f);
 	}
 	check_log(&p->sharing, f);
 }

@@ -85,6 +85,12 @@ static void check_reload_rest(const struct mg_config *running, const struct mg_c
 
 	if ((running->intercept.mode == MG_MODE_OFF) != (next->intercept.mode == MG_MODE_OFF))
 		refuse_change(mg_key_find("intercept.mode"), running, f);
+	if (mg_config_borrows(next) && !mg_config_borrows(running) &&
+	    running->intercept.mode == MG_MODE_OFF &&
+	    running->converter.source == next->converter.source)
+		mg_finding_path(f, next->policies.sharing.n_pool ? "sharing.pool" : "policies",
+				"cannot be the first to use addresses that are not this host's own "
+				"while running, expected a restart");
 	if (!same_interfaces(running, next))
 		mg_finding_path(f, "interfaces", "%s", same_list);
 	if (!same_eps(running->converter.listen, running->converter.n_listen,

@@ -139,81 +139,9 @@ void mg_daemon_drain(struct mg_daemon *d)
 	mg_timer_arm(&d->loop.timers, &d->drain_timer, 0);
 }
 
-/* Findings come as lines of text; each becomes a line of the log. */
-static void log_lines(char *text)
-{
-	char *save = NULL;
-
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		mg_error("%s", line);
-}
-
-static int load_next(struct mg_daemon *d, struct mg_config **next)
-{
-	char *findings = NULL;
-	size_t len = 0;
-	FILE *errors = open_memstream(&findings, &len);
-	int err;
-
-	if (!errors)
-		return -ENOMEM;
-	err = mg_config_load(next, d->config_path, errors);
-	if (!err)
-		err = mg_config_check_host(*next, errors);
-	if (!err)
-		err = mg_config_check_reload(d->config, *next, errors);
-	fclose(errors);
-	log_lines(findings);
-	free(findings);
-	if (err) {
-		mg_config_free(*next);
-		*next = NULL;
-	}
-	return err;
-}
-
-/* All of it or nothing: what the kernel's side was told already is taken back. */
-static int put_in_force(struct mg_daemon *d, struct mg_config *next)
-{
-	const struct mg_pm_event all_anew = { .kind = MG_PM_LOST };
-	struct mg_config *last = d->config;
-	bool ended_sessions = d->gate && d->gate->self;
-	int err = mg_dp_set_intercept(d->dp, next);
-
-	if (!err) {
-		d->config = next;
-		err = mg_daemon_apply(d);
-	}
-	if (!err)
-		err = mg_gate_reload(d->gate, next);
-	if (!err && !ended_sessions)
-		mg_publish_event(d->publish, &all_anew, false);
-	if (err) {
-		d->config = last;
-		mg_dp_set_intercept(d->dp, last);
-		mg_daemon_apply(d);
-		mg_gate_reload(d->gate, last);
-	}
-	mg_config_free(err ? next : last);
-	return err;
-}
-
-void mg_daemon_reload(struct mg_daemon *d)
-{
-	struct mg_config *next = NULL;
-
-	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)mg_clock_ms() * 1000);
-	if (load_next(d, &next) || put_in_force(d, next))
-		mg_error("reload: %s changes nothing, the running configuration stays",
-			 d->config_path);
-	else
-		mg_info("reload: %s is in force", d->config_path);
-	sd_notify(0, "READY=1");
-}
-
 static void time_to_reload(struct mg_timer *t)
 {
-	mg_daemon_reload(mg_container_of(t, struct mg_daemon, reload_timer));
+	mg_daemon_reload(mg_container_of(t, struct mg_daemon, reload_timer), NULL);
 }
 
 static int raise_descriptors(const struct mg_config *c)
@@ -328,15 +256,17 @@ static bool intercepts(const struct mg_config *c)
 static int start_rules(struct mg_daemon *d)
 {
 	const struct mg_config *c = d->config;
-	bool wanted = c->converter.source == MG_SOURCE_PRESERVED || intercepts(c);
+	bool wanted = mg_config_borrows(c) || intercepts(c);
 	pid_t owner;
 
 	d->rules_claim = mg_claim_rules(&owner);
 	if (wanted && d->rules_claim < 0) {
 		mg_error("%s: the routing rules for it are in use in this network namespace by "
 			 "mpgated, pid %d: %s",
-			 intercepts(c) ? "intercept" : "converter.source: preserved", owner,
-			 strerror(-d->rules_claim));
+			 intercepts(c)		      ? "intercept"
+			 : c->policies.sharing.n_pool ? "sharing.pool"
+						      : "source: preserved",
+			 owner, strerror(-d->rules_claim));
 		return d->rules_claim;
 	}
 	if (intercepts(c))

@@ -21,6 +21,7 @@
 #include "skel/sockops.skel.h"
 #include "skel/tc.skel.h"
 #include "skel/xdp.skel.h"
+#include "sys/admission_maps.h"
 #include "sys/bpffs.h"
 #include "sys/cgroup.h"
 #include "sys/dp_former.h"
@@ -31,6 +32,7 @@
 
 struct mg_dp {
 	struct mg_bpffs bpffs;
+	struct mg_admission *admission; /* its maps are all programs' */
 	struct mg_xdp_bpf *shared; /* its maps are everybody's; its program stays unloaded */
 	struct mg_tc_bpf *tc;
 	struct mg_sockops_bpf *sockops;
@@ -70,7 +72,9 @@ static int create_maps(struct mg_dp *dp)
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_verdicts);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_reasons);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_event_stats);
-	err = mg_xdp_bpf__load(s);
+	err = mg_admission_share(dp->admission, s->obj);
+	if (!err)
+		err = mg_xdp_bpf__load(s);
 	if (err) {
 		mg_error("cannot create the BPF maps: %s", strerror(-err));
 		return err;
@@ -88,17 +92,23 @@ static int create_maps(struct mg_dp *dp)
 	return dp->ring ? 0 : -errno;
 }
 
-/* But for those it shares with an object that is pinned already. */
+static bool has_map(const struct bpf_object *obj, const struct bpf_map *map)
+{
+	return obj && bpf_object__find_map_by_name(obj, bpf_map__name(map));
+}
+
+/* But for those it shares with an object that is pinned already; that of admission is the first. */
 static int pin_maps(const struct mg_dp *dp, const struct bpf_object *obj,
 		    const struct bpf_object *pinned)
 {
+	const struct bpf_object *first = mg_admission_object(dp->admission);
 	struct bpf_map *map;
 	int err = 0;
 
 	bpf_object__for_each_map(map, obj)
 	{
-		if (err || bpf_map__is_internal(map) ||
-		    (pinned && bpf_object__find_map_by_name(pinned, bpf_map__name(map))))
+		if (err || bpf_map__is_internal(map) || has_map(pinned, map) ||
+		    (obj != first && has_map(first, map)))
 			continue;
 		err = mg_bpffs_pin(&dp->bpffs, bpf_map__fd(map), bpf_map__name(map));
 	}
@@ -139,10 +149,10 @@ static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
 	return 0;
 }
 
-/* Packets from servers to addresses of clients; those a hybrid learns from. */
+/* Packets from servers to addresses of clients or of a pool; those a hybrid learns from. */
 static bool wants_core(const struct mg_config *cfg)
 {
-	return cfg->converter.source == MG_SOURCE_PRESERVED || cfg->intercept.mode != MG_MODE_OFF;
+	return mg_config_borrows(cfg) || cfg->intercept.mode != MG_MODE_OFF;
 }
 
 static int load_tc(struct mg_dp *dp)
@@ -175,7 +185,22 @@ static int start_steering(struct mg_dp *dp, const struct mg_config *cfg)
 	if (!mg_steer_is_wanted(cfg))
 		return 0;
 	dp->steer = calloc(1, sizeof(*dp->steer));
-	return dp->steer ? mg_steer_open(dp->steer, cfg, &dp->bpffs, dp->shared->obj) : -ENOMEM;
+	return dp->steer ? mg_steer_open(dp->steer, cfg, &dp->bpffs, dp->shared->obj,
+					 dp->admission)
+			 : -ENOMEM;
+}
+
+/* As a former daemon has numbered it */
+static uint32_t group_of(void *ctx, const char *name)
+{
+	const struct mg_dp *dp = ctx;
+	struct mg_steer_group g;
+
+	for (uint16_t i = 1; dp->steer && i < MG_GROUPS_MAX; i++)
+		if (!mg_steer_get_group(dp->steer, i, &g) && g.used &&
+		    !strncmp(g.name, name, sizeof(g.name)))
+			return i;
+	return 0;
 }
 
 static int start_programs(struct mg_dp *dp, const struct mg_config *cfg)
@@ -185,9 +210,13 @@ static int start_programs(struct mg_dp *dp, const struct mg_config *cfg)
 
 	if (!err)
 		err = start_steering(dp, cfg);
+	if (!err)
+		err = mg_admission_apply_early(dp->admission, cfg, group_of, dp);
 	/* What a killed daemon left is taken over by now, or not wanted. */
 	if (!err)
 		mg_bpffs_clear(&dp->bpffs, &kept);
+	if (!err)
+		err = pin_maps(dp, mg_admission_object(dp->admission), NULL);
 	if (!err)
 		err = pin_maps(dp, dp->shared->obj, NULL);
 	if (!err && dp->holder)
@@ -208,6 +237,8 @@ static struct bpf_object *open_door(const struct mg_xdp_door *door, enum mg_role
 	if (!bpf)
 		return NULL;
 	err = mg_xdp_share_maps(bpf->obj, dp->shared->obj);
+	if (!err)
+		err = mg_admission_share(dp->admission, bpf->obj);
 	if (!err)
 		return bpf->obj;
 	mg_xdp_bpf__destroy(bpf);
@@ -260,8 +291,10 @@ static void start_sockops(struct mg_dp *dp, const char *runtime_dir)
 {
 	int err;
 
-	dp->sockops = mg_sockops_bpf__open_and_load();
-	err = dp->sockops ? 0 : -errno;
+	dp->sockops = mg_sockops_bpf__open();
+	err = dp->sockops ? mg_admission_share(dp->admission, dp->sockops->obj) : -errno;
+	if (!err)
+		err = mg_sockops_bpf__load(dp->sockops);
 	if (!err)
 		err = mg_cgroup_attach(&dp->cgroup, dp->sockops->progs.mg_sockops, runtime_dir);
 	if (!err)
@@ -300,8 +333,10 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 		err = mg_bpffs_open(&dp->bpffs, cfg->bpffs);
 	if (!err) {
 		look_back(dp, cfg);
-		err = create_maps(dp);
+		err = mg_admission_open(&dp->admission, cfg);
 	}
+	if (!err)
+		err = create_maps(dp);
 	if (!err)
 		err = start_programs(dp, cfg);
 	if (!err)
@@ -342,6 +377,7 @@ void mg_dp_close(struct mg_dp *dp)
 	mg_xdp_bpf__destroy(dp->shared);
 	mg_bpffs_close(&dp->bpffs, &kept);
 	remove_steering(dp);
+	mg_admission_close(dp->admission);
 	/* Last: a successor must find everything gone. */
 	mg_dp_ports_close(&dp->ports);
 	free(dp);
@@ -380,6 +416,11 @@ unsigned int mg_dp_workers(const struct mg_config *cfg)
 struct mg_steer *mg_dp_steer(struct mg_dp *dp)
 {
 	return dp->steer;
+}
+
+struct mg_admission *mg_dp_admission(struct mg_dp *dp)
+{
+	return dp->admission;
 }
 
 struct mg_holder *mg_dp_holder(struct mg_dp *dp)

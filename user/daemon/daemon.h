@@ -69,8 +69,15 @@ void mg_daemon_stop(struct mg_daemon *d);
 /* No new sessions; the daemon ends when the last one did, or drain_timeout_s is over. Asked a
  * second time, it ends at once. */
 void mg_daemon_drain(struct mg_daemon *d);
-/* Takes the configuration file again; what is wrong with it is logged, and changes nothing. */
-void mg_daemon_reload(struct mg_daemon *d);
+/* reload.c. Not within a batch of events: what a change takes away may have some in it. 0, or
+ * -errno and nothing has changed; what is wrong is logged, and goes to `findings` (NULL: nobody
+ * asked). */
+/* Takes the configuration file again. */
+int mg_daemon_reload(struct mg_daemon *d, FILE *findings);
+/* Changes one policy of the running configuration, mg_config_set_policy's text or a name; the file
+ * keeps what it says. */
+int mg_daemon_set_policy(struct mg_daemon *d, const char *text, FILE *findings);
+int mg_daemon_del_policy(struct mg_daemon *d, const char *name, FILE *findings);
 
 /* apply.c: makes a policy of config, addresses, cookie keys and state, and puts it in force. */
 int mg_daemon_apply(struct mg_daemon *d);

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A configuration in the place of the one that runs. */
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+/* Findings come as lines of text; each becomes a line of the log. */
+static void log_lines(char *text)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		mg_error("%s", line);
+}
+
+static int load_next(struct mg_daemon *d, struct mg_config **next, FILE *errors)
+{
+	int err = mg_config_load(next, d->config_path, errors);
+
+	if (!err)
+		err = mg_config_check_host(*next, errors);
+	if (!err)
+		err = mg_config_check_reload(d->config, *next, errors);
+	return err;
+}
+
+/* All of it or nothing: what the kernel's side was told already is taken back. */
+static int put_in_force(struct mg_daemon *d, struct mg_config *next)
+{
+	const struct mg_pm_event all_anew = { .kind = MG_PM_LOST };
+	struct mg_config *last = d->config;
+	bool ended_sessions = d->gate && d->gate->self;
+	int err = mg_dp_set_intercept(d->dp, next);
+
+	if (!err) {
+		d->config = next;
+		err = mg_daemon_apply(d);
+	}
+	if (!err)
+		err = mg_gate_reload(d->gate, next);
+	if (!err && !ended_sessions)
+		mg_publish_event(d->publish, &all_anew, false);
+	if (err) {
+		d->config = last;
+		mg_dp_set_intercept(d->dp, last);
+		mg_daemon_apply(d);
+		mg_gate_reload(d->gate, last);
+	}
+	mg_config_free(err ? next : last);
+	return err;
+}
+
+/* What becomes of the running configuration: the file anew, or one policy more or less. */
+struct change {
+	const char *what; /* for the log */
+	const char *set;  /* a policy's text… */
+	const char *del;  /* …or its name; neither: the file */
+};
+
+static int make_next(struct mg_daemon *d, const struct change *how, struct mg_config **next,
+		     FILE *errors)
+{
+	if (how->set)
+		return mg_config_set_policy(d->config, how->set, next, errors);
+	if (how->del)
+		return mg_config_del_policy(d->config, how->del, next, errors);
+	return load_next(d, next, errors);
+}
+
+static int change(struct mg_daemon *d, const struct change *how, FILE *findings)
+{
+	struct mg_config *next = NULL;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *errors = open_memstream(&text, &len);
+	int err;
+
+	if (!errors)
+		return -ENOMEM;
+	err = make_next(d, how, &next, errors);
+	if (err) {
+		mg_config_free(next);
+	} else {
+		err = put_in_force(d, next);
+		if (err)
+			fprintf(errors, "cannot be put in force: %s\n", strerror(-err));
+	}
+	fclose(errors);
+	if (findings)
+		fputs(text, findings);
+	log_lines(text);
+	free(text);
+	if (err)
+		mg_error("reload: %s changes nothing, the running configuration stays", how->what);
+	else
+		mg_info("reload: %s is in force", how->what);
+	return err;
+}
+
+int mg_daemon_reload(struct mg_daemon *d, FILE *findings)
+{
+	const struct change how = { .what = d->config_path };
+	int err;
+
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)mg_clock_ms() * 1000);
+	err = change(d, &how, findings);
+	sd_notify(0, "READY=1");
+	return err;
+}
+
+int mg_daemon_set_policy(struct mg_daemon *d, const char *text, FILE *findings)
+{
+	return change(d, &(struct change){ .what = "the policy", .set = text }, findings);
+}
+
+int mg_daemon_del_policy(struct mg_daemon *d, const char *name, FILE *findings)
+{
+	return change(d, &(struct change){ .what = "the rest without that policy", .del = name },
+		      findings);
+}

@@ -339,7 +339,9 @@ struct mg_config {
 	struct mg_config_policies policies;
 	struct mg_config_destinations destinations;
 	uint32_t drain_timeout_s; /* 30 */
-	struct mg_tree *tree; /* where each key stood, for findings; NULL if there was no file */
+	/* Where each key stood in the file, for findings; NULL if there was none. Policies that
+	 * were set or removed since are not in it. */
+	struct mg_tree *tree;
 };
 
 /* Findings are written to `errors`, a line each, ended by a newline. */

@@ -99,7 +99,8 @@ struct mg_config *mg_config_copy(const struct mg_config *c)
 	if (!to)
 		return NULL;
 	*to = *c;
-	to->tree = NULL;
+	to->tree = c->tree ? mg_tree_copy(c->tree) : NULL;
+	ok = !c->tree || to->tree;
 	copy_text(&to->node, &ok);
 	copy_text(&to->runtime_dir, &ok);
 	copy_text(&to->bpffs, &ok);

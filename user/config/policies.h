@@ -95,7 +95,7 @@ const char *mg_match_format(char buf[MG_MATCH_STRLEN], const struct mg_config_ma
 void mg_print_quoted(FILE *out, const char *text);
 void mg_print_value(FILE *out, const void *in, const struct mg_key *k);
 
-/* copy.c: all of it but the tree. NULL without memory. */
+/* copy.c: all of it. NULL without memory. */
 struct mg_config *mg_config_copy(const struct mg_config *c);
 
 #endif

@@ -273,6 +273,39 @@ void mg_tree_free(struct mg_tree *t)
 	free(t);
 }
 
+/* NULL stays NULL; *ok false without memory. */
+static char *copy_text(const char *text, bool *ok)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	*ok = *ok && (copy || !text);
+	return copy;
+}
+
+struct mg_tree *mg_tree_copy(const struct mg_tree *t)
+{
+	struct mg_tree *to = calloc(1, sizeof(*to));
+	bool ok = to != NULL;
+
+	if (!ok)
+		return NULL;
+	to->name = copy_text(t->name, &ok);
+	to->nodes = calloc(t->n + 1, sizeof(*to->nodes));
+	ok = ok && to->nodes;
+	to->allocated = ok ? t->n + 1 : 0;
+	for (; ok && to->n < t->n; to->n++) {
+		struct mg_node *node = &to->nodes[to->n];
+
+		*node = t->nodes[to->n];
+		node->key = copy_text(node->key, &ok);
+		node->text = copy_text(node->text, &ok);
+	}
+	if (ok)
+		return to;
+	mg_tree_free(to);
+	return NULL;
+}
+
 static const struct mg_node *child_named(const struct mg_tree *t, const struct mg_node *map,
 					 const char *key, size_t len)
 {

@@ -54,6 +54,7 @@ struct mg_findings {
 int mg_tree_read(struct mg_tree **out, const char *name, const char *text, size_t len,
 		 struct mg_findings *f);
 void mg_tree_free(struct mg_tree *t);
+struct mg_tree *mg_tree_copy(const struct mg_tree *t); /* NULL without memory */
 
 /* "converter.listen[1]". Nearest: the node, or as much of its path as is there; NULL without a
  * tree. Find: the node or NULL. */

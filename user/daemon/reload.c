@@ -38,8 +38,10 @@ static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 	const struct mg_pm_event all_anew = { .kind = MG_PM_LOST };
 	struct mg_config *last = d->config;
 	bool ended_sessions = d->gate && d->gate->self;
-	int err = mg_dp_set_intercept(d->dp, next);
+	int err = mg_sessionlog_set(d->proxy.log, &next->policies.sharing);
 
+	if (!err)
+		err = mg_dp_set_intercept(d->dp, next);
 	if (!err) {
 		d->config = next;
 		err = mg_daemon_apply(d);
@@ -50,6 +52,7 @@ static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 		mg_publish_event(d->publish, &all_anew, false);
 	if (err) {
 		d->config = last;
+		mg_sessionlog_set(d->proxy.log, &last->policies.sharing);
 		mg_dp_set_intercept(d->dp, last);
 		mg_daemon_apply(d);
 		mg_gate_reload(d->gate, last);

@@ -31,6 +31,8 @@ json_t *mg_report_proxies(struct mg_daemon *d);
 json_t *mg_report_ring(struct mg_daemon *d, const char *group, int *err);
 json_t *mg_report_tokens(struct mg_daemon *d, const uint32_t *one, int *err);
 json_t *mg_report_locate(struct mg_daemon *d, const struct mg_control_request *req, int *err);
+/* report_sharing.c: of shared addresses, what found no port, PROXY headers, the log. */
+void mg_report_sharing_counters(struct mg_daemon *d, const struct mg_stats *stats, json_t *counters);
 /* The running configuration as YAML, a string. */
 json_t *mg_report_config(struct mg_daemon *d);
 

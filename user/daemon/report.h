@@ -32,7 +32,10 @@ json_t *mg_report_ring(struct mg_daemon *d, const char *group, int *err);
 json_t *mg_report_tokens(struct mg_daemon *d, const uint32_t *one, int *err);
 json_t *mg_report_locate(struct mg_daemon *d, const struct mg_control_request *req, int *err);
 /* report_sharing.c: of shared addresses, what found no port, PROXY headers, the log. */
-void mg_report_sharing_counters(struct mg_daemon *d, const struct mg_stats *stats, json_t *counters);
+void mg_report_sharing_counters(struct mg_daemon *d, const struct mg_stats *stats,
+				json_t *counters);
+/* report_policies.c: in order of precedence, each as `policy set` takes it. */
+json_t *mg_report_policies(struct mg_daemon *d);
 /* The running configuration as YAML, a string. */
 json_t *mg_report_config(struct mg_daemon *d);
 

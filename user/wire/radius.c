@@ -46,10 +46,9 @@ enum attribute {
 
 const char *mg_radius_error_label(enum mg_radius_error error)
 {
-	static const char *const labels[] = {
-		"ok",
+	static const char *const labels[] = { "ok",
 #define X(sym, label, doc) #label,
-		MG_RADIUS_ERRORS(X)
+					      MG_RADIUS_ERRORS(X)
 #undef X
 	};
 
@@ -104,8 +103,12 @@ static bool add_ipv6_prefix(struct mg_radius_request *r, uint8_t attribute, stru
 static struct in6_addr from_ipv4(uint32_t ip)
 {
 	return (struct in6_addr){
-		.s6_addr = { [10] = 0xff, 0xff, (uint8_t)(ip >> 24), (uint8_t)(ip >> 16),
-			     (uint8_t)(ip >> 8), (uint8_t)ip },
+		.s6_addr = { [10] = 0xff,
+			     0xff,
+			     (uint8_t)(ip >> 24),
+			     (uint8_t)(ip >> 16),
+			     (uint8_t)(ip >> 8),
+			     (uint8_t)ip },
 	};
 }
 

@@ -29,12 +29,13 @@ enum mg_radius_status {
 };
 
 /* X(SYMBOL, label, "doc"): why a datagram is dropped without an answer */
-#define MG_RADIUS_ERRORS(X)                                                                     \
-	X(LENGTH, bad_length, "shorter than it says, or than 20 bytes, or longer than 4096")    \
-	X(CODE, bad_code, "no Accounting-Request")                                              \
-	X(ATTRIBUTE, bad_attribute, "an attribute of a length it cannot have, or one that must" \
-				    " be there is not")                                         \
-	X(AUTHENTICATOR, bad_authenticator, "made with another secret, or changed on its way")  \
+#define MG_RADIUS_ERRORS(X)                                                                    \
+	X(LENGTH, bad_length, "shorter than it says, or than 20 bytes, or longer than 4096")   \
+	X(CODE, bad_code, "no Accounting-Request")                                             \
+	X(ATTRIBUTE, bad_attribute,                                                            \
+	  "an attribute of a length it cannot have, or one that must"                          \
+	  " be there is not")                                                                  \
+	X(AUTHENTICATOR, bad_authenticator, "made with another secret, or changed on its way") \
 	X(MESSAGE, bad_message_authenticator, "the same of attribute 80")
 enum mg_radius_error {
 	MG_RADIUS_OK,

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "daemon/put.h"
+#include "daemon/report_policy.h"
 #include "wire/store_url.h"
 
 static const char *const kind_names[] = {

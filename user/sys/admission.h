@@ -20,9 +20,9 @@
 struct mg_admission;
 struct bpf_object;
 
-/* Loads the object and pins its maps under cfg->bpffs. Nothing is in force yet: everything is
- * admitted. What an earlier daemon left is replaced: its sessions are gone, so all counts begin at
- * 0. 0 or -errno, logged. */
+/* Loads the object; its maps are pinned by mg_dp_open, as all are. Nothing is in force yet:
+ * everything is admitted. Of an earlier daemon nothing is taken over: its sessions are gone, so all
+ * counts begin at 0. 0 or -errno, logged. */
 int mg_admission_open(struct mg_admission **out, const struct mg_config *cfg);
 /* NULL is allowed. */
 void mg_admission_close(struct mg_admission *a);
@@ -53,6 +53,7 @@ size_t mg_admission_class(const struct mg_admission *a, uint32_t number);
 /* Names, also of what is no longer configured but still has a number; "" for none. */
 const char *mg_admission_access_name(const struct mg_admission *a, uint32_t number);
 uint32_t mg_admission_access_number(const struct mg_admission *a, const char *name); /* 0: none */
+uint32_t mg_admission_class_number(const struct mg_admission *a, const char *name);  /* 0: none */
 
 /* ---- one session ----------------------------------------------------------------------------- */
 
@@ -104,6 +105,9 @@ struct mg_account_row {
 /* All subscribers that have sessions or were refused; *rows is for free(). Their number or -errno.
  */
 long mg_admission_accounts(struct mg_admission *a, struct mg_account_row **rows);
+/* The same of one. 0; -ENOENT, with zeros: it has no sessions and was not refused lately. */
+int mg_admission_account(struct mg_admission *a, const struct mg_subscriber *subscriber,
+			 struct mg_account_row *row);
 int mg_admission_counters(struct mg_admission *a, struct mg_admit_counters *out);
 /* Sessions of a service now */
 uint32_t mg_admission_service_sessions(struct mg_admission *a, uint32_t number);

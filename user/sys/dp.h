@@ -15,6 +15,7 @@
 #include "base/addr.h"
 #include "config/config.h"
 
+struct mg_admission;
 struct mg_dp;
 struct mg_holder;
 
@@ -88,6 +89,13 @@ int mg_dp_set_intercept(struct mg_dp *dp, const struct mg_config *cfg);
 void mg_dp_stop_holding(struct mg_dp *dp);
 /* Could this kernel, whatever the configuration asks for? */
 bool mg_dp_can_hold(const struct mg_dp *dp);
+
+/*
+ * For sys/admission.h; never NULL. What the configuration says of policies is in force before the
+ * first program is attached, but for groups of proxies that only get their numbers then:
+ * mg_admission_apply, called once these are known, puts that right.
+ */
+struct mg_admission *mg_dp_admission(struct mg_dp *dp);
 
 /* The addresses SYNs to which are classed `convert`; replaces the set at once. */
 int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n);

@@ -88,12 +88,14 @@ static int make_index(struct index *ix, const struct mg_policy_names *names, siz
 	return 0;
 }
 
-/* The lowest from `from` on that nobody has or had lately; 0: there is none. */
-static uint32_t next_free(const struct mg_policy_names *names, uint32_t generation, uint32_t from)
+/* One that nobody has or had lately; 0: there is none. Below *from there is nothing to be found. */
+static uint32_t next_free(const struct mg_policy_names *names, uint32_t generation, uint32_t *from)
 {
-	for (uint32_t i = from; i < names->max; i++)
-		if (i >= names->n || generation - names->used[i] > REST)
-			return i;
+	if (names->spread && names->n < names->max)
+		return names->n;
+	for (; *from < names->max; ++*from)
+		if (*from >= names->n || generation - names->used[*from] > REST)
+			return *from;
 	return 0;
 }
 
@@ -111,7 +113,7 @@ static void give(struct mg_policy_names *names, uint32_t number, uint32_t genera
 int mg_policy_names_assign(struct mg_policy_names *names, uint32_t generation, const char *list,
 			   size_t stride, size_t n, uint32_t *numbers, size_t *lacking)
 {
-	uint32_t last = 0;
+	uint32_t number, from = 1;
 	struct index ix;
 	int err = make_index(&ix, names, n);
 
@@ -123,10 +125,10 @@ int mg_policy_names_assign(struct mg_policy_names *names, uint32_t generation, c
 	for (size_t i = 0; !err && i < n; i++) {
 		if (numbers[i])
 			continue;
-		last = next_free(names, generation, last + 1);
-		if (last) {
-			give(names, last, generation, list + i * stride);
-			numbers[i] = last;
+		number = next_free(names, generation, &from);
+		if (number) {
+			give(names, number, generation, list + i * stride);
+			numbers[i] = number;
 		} else {
 			*lacking = i;
 			err = -ENOSPC;

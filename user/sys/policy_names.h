@@ -7,6 +7,7 @@
 #ifndef MG_SYS_POLICY_NAMES_H
 #define MG_SYS_POLICY_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct mg_policy_names {
 	uint32_t *used;		      /* the generation that had it last */
 	uint32_t max;		      /* numbers are below */
 	uint32_t n;		      /* one above the highest that was ever given; at least 1 */
+	bool spread;		      /* numbers that were never given come first, not the lowest */
 };
 
 /* 0 or -ENOMEM. To be freed in any case. */

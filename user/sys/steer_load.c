@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "skel/steer.skel.h"
+#include "sys/admission_maps.h"
 #include "sys/steer_maps.h"
 
 /* Of a host that only unwraps: its own sessions, as gateways send them. */
@@ -101,7 +102,7 @@ static void keep_old(struct mg_steer *s, const struct mg_bpffs *bpffs)
 
 /* What a former daemon left goes on; of a host that was no gateway, only its counters do. */
 static void adopt_maps(struct mg_steer *s, const struct mg_bpffs *bpffs,
-		       const struct bpf_object *shared)
+		       const struct bpf_object *shared, const struct bpf_object *admission)
 {
 	struct bpf_map *map;
 
@@ -113,7 +114,8 @@ static void adopt_maps(struct mg_steer *s, const struct mg_bpffs *bpffs,
 	bpf_object__for_each_map(map, mg_steer_object(s))
 	{
 		if (!bpf_map__is_internal(map) &&
-		    !bpf_object__find_map_by_name(shared, bpf_map__name(map)))
+		    !bpf_object__find_map_by_name(shared, bpf_map__name(map)) &&
+		    !bpf_object__find_map_by_name(admission, bpf_map__name(map)))
 			mg_bpffs_adopt(bpffs, map);
 	}
 }
@@ -262,14 +264,16 @@ static int note_ports(struct mg_steer *s, const struct mg_config *cfg)
 }
 
 static int load(struct mg_steer *s, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		const struct bpf_object *shared)
+		const struct bpf_object *shared, struct mg_admission *admission)
 {
 	int err = set_sizes(s, cfg, bpffs);
 
 	if (!err) {
-		adopt_maps(s, bpffs, shared);
-		err = load_side(s, MG_SIDE_ACCESS, shared);
+		adopt_maps(s, bpffs, shared, mg_admission_object(admission));
+		err = mg_admission_share(admission, mg_steer_object(s));
 	}
+	if (!err)
+		err = load_side(s, MG_SIDE_ACCESS, shared);
 	if (!err)
 		err = load_side(s, MG_SIDE_CORE, mg_steer_object(s));
 	if (err)
@@ -281,7 +285,7 @@ static int load(struct mg_steer *s, const struct mg_config *cfg, const struct mg
 }
 
 int mg_steer_open(struct mg_steer *s, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		  const struct bpf_object *shared)
+		  const struct bpf_object *shared, struct mg_admission *admission)
 {
 	int err = 0;
 
@@ -301,7 +305,7 @@ int mg_steer_open(struct mg_steer *s, const struct mg_config *cfg, const struct 
 			err = -errno;
 	}
 	if (!err)
-		err = load(s, cfg, bpffs, shared);
+		err = load(s, cfg, bpffs, shared, admission);
 	if (err)
 		mg_error("cannot load the programs that steer: %s", strerror(-err));
 	return err;

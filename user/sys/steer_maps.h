@@ -13,6 +13,7 @@
 #include "sys/xdp.h"
 
 struct bpf_object;
+struct mg_admission;
 struct mg_steer_bpf;
 
 struct mg_steer_port {
@@ -54,11 +55,11 @@ struct mg_steer {
 bool mg_steer_is_wanted(const struct mg_config *cfg);
 /*
  * On a gateway the maps that are pinned are taken over, or copied where the configuration wants
- * another size. `shared` has those that mg_xdp uses too. 0 or -errno, logged; *s is to be closed in
- * any case.
+ * another size. `shared` has those that mg_xdp uses too, and `admission` its own, which are never a
+ * former daemon's. 0 or -errno, logged; *s is to be closed in any case.
  */
 int mg_steer_open(struct mg_steer *s, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		  const struct bpf_object *shared);
+		  const struct bpf_object *shared, struct mg_admission *admission);
 /* With its programs attached: what was learned in the meantime comes over too. */
 void mg_steer_settle(struct mg_steer *s);
 void mg_steer_close(struct mg_steer *s);

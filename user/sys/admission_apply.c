@@ -1,0 +1,355 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Policies into force: tables are compiled, written into maps of the set that nobody reads, and the
+ * set is made the one in force by one word. What is freed then, nobody reads any more.
+ */
+#include <errno.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "base/log.h"
+#include "skel/policy.skel.h"
+#include "sys/admission_maps.h"
+
+struct apply {
+	struct mg_admission *a;
+	const struct mg_config *cfg;
+	mg_admission_group_fn *group;
+	void *ctx;
+	struct mg_policy_tables tables;
+	struct mg_in_force next;
+};
+
+static const struct bpf_map *outer_of(const struct mg_admission *a, enum mg_inner inner)
+{
+	switch (inner) {
+	case MG_INNER_PREFIXES:
+		return a->bpf->maps.mg_prefixes;
+	case MG_INNER_RANGES:
+		return a->bpf->maps.mg_ranges;
+	case MG_INNER_CELLS:
+		return a->bpf->maps.mg_cells;
+	case MG_INNER_TERMS:
+		return a->bpf->maps.mg_terms;
+	case MG_INNER_LIMITS:
+		return a->bpf->maps.mg_svc_limits;
+	case MG_INNER_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+static void close_inner(struct mg_in_force *f)
+{
+	for (int i = 0; i < MG_INNER_COUNT; i++) {
+		if (f->inner[i] >= 0)
+			close(f->inner[i]);
+		f->inner[i] = -1;
+	}
+}
+
+void mg_in_force_free(struct mg_in_force *f)
+{
+	close_inner(f);
+	for (int kind = 0; kind < MG_KIND_COUNT; kind++) {
+		free(f->places[kind]);
+		f->places[kind] = NULL;
+		f->n_places[kind] = 0;
+	}
+}
+
+/* ---- compiling ------------------------------------------------------------------------------- */
+
+static uint32_t group_of(void *ctx, size_t group)
+{
+	const struct apply *ap = ctx;
+
+	if (!ap->group || group >= ap->cfg->steer.n_groups)
+		return 0;
+	return ap->group(ap->ctx, ap->cfg->steer.groups[group].name);
+}
+
+static uint32_t ifindex_of(void *ctx, const char *name)
+{
+	uint32_t ifindex = if_nametoindex(name);
+
+	(void)ctx;
+	if (!ifindex)
+		mg_warn("access_networks: there is no interface %s", name);
+	return ifindex;
+}
+
+/* Sessions count against the number of their service, which so stays its own. */
+static void hold_services(struct mg_admission *a, uint32_t generation)
+{
+	struct mg_policy_names *names = &a->staged[MG_KIND_SERVICE];
+	int counts = bpf_map__fd(a->bpf->maps.mg_svc_count);
+
+	for (uint32_t i = 1; i < names->n; i++) {
+		__u32 sessions = 0;
+
+		if (!bpf_map_lookup_elem(counts, &i, &sessions) && sessions)
+			mg_policy_names_hold(names, i, generation);
+	}
+}
+
+static int compile(struct apply *ap)
+{
+	const struct mg_policy_input in = {
+		.policies = &ap->cfg->policies, .group = group_of, .ifindex = ifindex_of, .ctx = ap
+	};
+	struct mg_admission *a = ap->a;
+	char why[MG_POLICY_WHY];
+	int err;
+
+	for (int kind = 0; kind < MG_KIND_COUNT; kind++)
+		mg_policy_names_copy(&a->staged[kind], &a->names[kind]);
+	hold_services(a, a->generation + 1);
+	err = mg_policy_compile(&ap->tables, a->staged, a->generation + 1, &in, why);
+	if (err)
+		mg_error("policies: %s", *why ? why : strerror(-err));
+	return err;
+}
+
+static size_t listed(const struct mg_config_policies *p, enum mg_policy_kind kind)
+{
+	switch (kind) {
+	case MG_KIND_CLASS:
+		return p->n_subscribers;
+	case MG_KIND_SERVICE:
+		return p->n_services;
+	case MG_KIND_ACCESS:
+		return p->n_access;
+	case MG_KIND_POLICY:
+		return p->n_policies;
+	case MG_KIND_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static int note_places(struct apply *ap)
+{
+	for (int kind = 0; kind < MG_KIND_COUNT; kind++) {
+		uint32_t n = ap->a->staged[kind].n;
+		size_t *places = calloc(n, sizeof(*places));
+
+		if (!places)
+			return -ENOMEM;
+		for (uint32_t i = 0; i < n; i++)
+			places[i] = MG_CONFIG_NONE;
+		for (size_t i = 0; i < listed(&ap->cfg->policies, (enum mg_policy_kind)kind); i++)
+			places[ap->tables.numbers[kind][i]] = i;
+		ap->next.places[kind] = places;
+		ap->next.n_places[kind] = n;
+	}
+	return 0;
+}
+
+/* ---- maps ------------------------------------------------------------------------------------ */
+
+/* As the pattern that came with the program, but of this size */
+static int make_inner(const struct bpf_map *outer, size_t entries)
+{
+	struct bpf_map *pattern = bpf_map__inner_map((struct bpf_map *)outer);
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(pattern));
+	int fd = bpf_map_create(bpf_map__type(pattern), bpf_map__name(outer),
+				bpf_map__key_size(pattern), bpf_map__value_size(pattern),
+				entries ? (__u32)entries : 1, &opts);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static int write_all(int map, const void *keys, const void *values, size_t n)
+{
+	__u32 count = (__u32)n;
+
+	return n && bpf_map_update_batch(map, keys, values, &count, NULL) ? -errno : 0;
+}
+
+static int write_array(int map, const void *values, size_t n)
+{
+	__u32 *keys = calloc(n + 1, sizeof(*keys));
+	int err = keys ? 0 : -ENOMEM;
+
+	for (__u32 i = 0; !err && i < n; i++)
+		keys[i] = i;
+	if (!err)
+		err = write_all(map, keys, values, n);
+	free(keys);
+	return err;
+}
+
+static int fill_inner(const struct apply *ap, enum mg_inner inner)
+{
+	const struct mg_policy_tables *t = &ap->tables;
+	int map = ap->next.inner[inner];
+
+	switch (inner) {
+	case MG_INNER_PREFIXES:
+		return write_all(map, t->keys, t->values, t->n_prefixes);
+	case MG_INNER_RANGES:
+		return write_array(map, t->ranges, t->n_ranges);
+	case MG_INNER_CELLS:
+		return write_array(map, t->cells, t->n_cells);
+	case MG_INNER_TERMS:
+		return write_array(map, t->terms, t->n_terms);
+	case MG_INNER_LIMITS:
+		return write_array(map, t->limits, t->n_limits);
+	case MG_INNER_COUNT:
+		break;
+	}
+	return 0;
+}
+
+static int put_inner(const struct apply *ap, enum mg_inner inner)
+{
+	return bpf_map_update_elem(bpf_map__fd(outer_of(ap->a, inner)), &ap->next.set,
+				   &ap->next.inner[inner], BPF_ANY)
+		       ? -errno
+		       : 0;
+}
+
+static int make_all(struct apply *ap)
+{
+	const struct mg_policy_tables *t = &ap->tables;
+	const size_t entries[MG_INNER_COUNT] = { t->n_prefixes, t->n_ranges, t->n_cells, t->n_terms,
+						 t->n_limits };
+	int err = 0;
+
+	for (int i = 0; i < MG_INNER_COUNT && !err; i++) {
+		enum mg_inner inner = (enum mg_inner)i;
+		int map = make_inner(outer_of(ap->a, inner), entries[i]);
+
+		ap->next.inner[i] = map;
+		err = map < 0 ? map : fill_inner(ap, inner);
+		if (!err)
+			err = put_inner(ap, inner);
+	}
+	return err;
+}
+
+/* ---- into force ------------------------------------------------------------------------------ */
+
+/* Written beside the count, which the programs change at any time */
+static void set_proxy_limit(const struct mg_admission *a, uint32_t limit)
+{
+	__atomic_store_n(&a->proxy_count->limit, limit, __ATOMIC_RELAXED);
+}
+
+static int flip(const struct apply *ap)
+{
+	const struct mg_policy_bpf *b = ap->a->bpf;
+	__u32 zero = 0;
+
+	if (bpf_map_update_elem(bpf_map__fd(b->maps.mg_policy_set), &ap->next.set, &ap->tables.set,
+				BPF_ANY) ||
+	    bpf_map_update_elem(bpf_map__fd(b->maps.mg_policy_now), &zero, &ap->next.set, BPF_ANY))
+		return -errno;
+	return 0;
+}
+
+/* What was in force is taken away, once no packet can be reading it: an update of such a map waits
+ * for that, also one that changes nothing. */
+static void release(struct apply *ap, uint32_t last_set)
+{
+	int err = put_inner(ap, MG_INNER_LIMITS);
+
+	for (int i = 0; i < MG_INNER_COUNT && !err; i++)
+		if (bpf_map_delete_elem(bpf_map__fd(outer_of(ap->a, (enum mg_inner)i)),
+					&last_set) &&
+		    errno != ENOENT)
+			err = -errno;
+	if (err)
+		mg_warn("policies: the last ones stay in memory: %s", strerror(-err));
+}
+
+/* Who has been running a program with the last set is through when the lock is had. */
+static void commit(struct apply *ap)
+{
+	struct mg_admission *a = ap->a;
+	struct mg_in_force last;
+
+	pthread_rwlock_wrlock(&a->lock);
+	last = a->now;
+	a->now = ap->next;
+	a->generation++;
+	for (int kind = 0; kind < MG_KIND_COUNT; kind++)
+		mg_policy_names_copy(&a->names[kind], &a->staged[kind]);
+	pthread_rwlock_unlock(&a->lock);
+	release(ap, last.set);
+	mg_in_force_free(&last);
+}
+
+static int put_in_force(struct apply *ap)
+{
+	int err = compile(ap);
+
+	if (err)
+		return err;
+	ap->next = (struct mg_in_force){ .config = ap->cfg,
+					 .set = !ap->a->now.set,
+					 .record = ap->tables.set };
+	for (int i = 0; i < MG_INNER_COUNT; i++)
+		ap->next.inner[i] = -1;
+	err = note_places(ap);
+	if (!err)
+		err = make_all(ap);
+	if (!err)
+		err = flip(ap);
+	if (!err) {
+		set_proxy_limit(ap->a, ap->cfg->converter.max_sessions);
+		commit(ap);
+	} else {
+		mg_error("policies: cannot put them in force: %s", strerror(-err));
+		mg_in_force_free(&ap->next);
+	}
+	mg_policy_tables_free(&ap->tables);
+	return err;
+}
+
+/* Do policies' groups have the numbers that were taken for theirs? */
+static bool groups_are_right(struct apply *ap)
+{
+	const struct mg_config_policies *p = &ap->cfg->policies;
+	int terms = ap->a->now.inner[MG_INNER_TERMS];
+
+	for (size_t i = 0; i <= p->n_policies; i++) {
+		const struct mg_config_policy *policy =
+			i < p->n_policies ? &p->policies[i] : &p->fallback;
+		__u32 number =
+			i < p->n_policies
+				? mg_policy_names_find(&ap->a->names[MG_KIND_POLICY], policy->name)
+				: 0;
+		uint32_t group = policy->group == MG_CONFIG_NONE ? 0 : group_of(ap, policy->group);
+		struct mg_terms t;
+
+		if (bpf_map_lookup_elem(terms, &number, &t) || t.group != group)
+			return false;
+	}
+	return true;
+}
+
+int mg_admission_apply(struct mg_admission *a, const struct mg_config *cfg,
+		       mg_admission_group_fn *group, void *ctx)
+{
+	struct apply ap = { .a = a, .cfg = cfg, .group = group, .ctx = ctx };
+	bool early = a->early && a->now.config == cfg;
+
+	a->early = false;
+	return early && groups_are_right(&ap) ? 0 : put_in_force(&ap);
+}
+
+int mg_admission_apply_early(struct mg_admission *a, const struct mg_config *cfg,
+			     mg_admission_group_fn *group, void *ctx)
+{
+	int err = mg_admission_apply(a, cfg, group, ctx);
+
+	a->early = !err;
+	return err;
+}

@@ -46,6 +46,15 @@ static void test_every_command_there_and_back(void **state)
 			strcpy(in.interface, "eth0");
 			in.kind = MG_LOCATE_JOIN;
 		}
+		if (i == MG_CMD_LIMITS)
+			strcpy(in.subscriber, "2001:db8::/64");
+		if (i == MG_CMD_POLICY_TEST) {
+			assert_int_equal(mg_ip_parse(&in.address, "10.1.0.2"), 0);
+			assert_int_equal(mg_ep_parse(&in.to, "[2001:db8::1]:443"), 0);
+			strcpy(in.via, "wl0");
+		}
+		if (i == MG_CMD_COOKIE)
+			assert_int_equal(mg_ip_parse(&in.address, "2001:db8::7"), 0);
 		line = mg_control_format_request(&in);
 		assert_non_null(line);
 		assert_int_equal(line[strlen(line) - 1], '\n');
@@ -66,6 +75,9 @@ static void test_every_command_there_and_back(void **state)
 		assert_int_equal(out.kind, in.kind);
 		assert_true(mg_ep_equal(&out.client, &in.client));
 		assert_true(mg_ep_equal(&out.to, &in.to));
+		assert_true(mg_ip_equal(&out.address, &in.address));
+		assert_string_equal(out.subscriber, in.subscriber);
+		assert_string_equal(out.via, in.via);
 		free(line);
 	}
 }
@@ -80,6 +92,7 @@ static void test_what_may_be_left_out(void **state)
 		{ { .cmd = MG_CMD_DRAIN, .proxy = "px1" },
 		  "{\"cmd\":\"drain\",\"proxy\":\"px1\"}\n" },
 		{ { .cmd = MG_CMD_TOKENS }, "{\"cmd\":\"tokens\"}\n" },
+		{ { .cmd = MG_CMD_LIMITS }, "{\"cmd\":\"limits\"}\n" },
 		{ { .cmd = MG_CMD_TOKENS, .has_token = true },
 		  "{\"cmd\":\"tokens\",\"token\":\"00000000\"}\n" },
 	};
@@ -137,6 +150,9 @@ static void test_who_may(void **state)
 	assert_false(mg_command_needs_root(MG_CMD_TOKENS));
 	assert_false(mg_command_needs_root(MG_CMD_RING));
 	assert_false(mg_command_needs_root(MG_CMD_LOCATE));
+	assert_false(mg_command_needs_root(MG_CMD_LIMITS));
+	assert_false(mg_command_needs_root(MG_CMD_POLICY_TEST));
+	assert_true(mg_command_needs_root(MG_CMD_COOKIE));
 	assert_true(mg_command_needs_root(MG_CMD_DRAIN));
 	assert_true(mg_command_needs_root(MG_CMD_UNDRAIN));
 	assert_true(mg_command_needs_root(MG_CMD_CLOSE));
@@ -236,6 +252,26 @@ static void test_refused_about_gateways(void **state)
 	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+static void test_refused_about_policies(void **state)
+{
+	static const struct refused bad[] = {
+		{ "{\"cmd\":\"limits\",\"subscriber\":\"\"}", "limits needs \"subscriber\"" },
+		{ "{\"cmd\":\"limits\",\"subscriber\":7}", "limits needs \"subscriber\"" },
+		{ "{\"cmd\":\"limits\",\"address\":\"10.1.0.2\"}", "limits takes \"subscriber\"" },
+		{ "{\"cmd\":\"policy-test\",\"from\":\"10.1.0.2\"}", "policy-test needs \"to\"" },
+		{ "{\"cmd\":\"policy-test\",\"from\":\"10.1.0.2:1\",\"to\":\"10.9.0.1:1\"}",
+		  "policy-test needs \"from\"" },
+		{ "{\"cmd\":\"policy-test\",\"from\":\"10.1.0.2\",\"to\":\"10.9.0.1:1\","
+		  "\"via\":\"\"}",
+		  "policy-test needs \"via\"" },
+		{ "{\"cmd\":\"cookie\"}", "cookie needs \"address\"" },
+		{ "{\"cmd\":\"cookie\",\"address\":\"10.1.0.0/16\"}", "cookie needs \"address\"" },
+	};
+
+	(void)state;
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+}
+
 static void test_length_limit(void **state)
 {
 	char line[MG_CONTROL_REQUEST_MAX_BYTES + 1], why[128];
@@ -249,7 +285,7 @@ static void test_length_limit(void **state)
 			 0);
 	assert_int_equal(mg_control_parse_request(&req, line, sizeof(line), why, sizeof(why)),
 			 -EINVAL);
-	assert_non_null(strstr(why, "longer than 4096"));
+	assert_non_null(strstr(why, "longer than 32768"));
 }
 
 static void test_truncated_at_every_byte(void **state)
@@ -359,6 +395,7 @@ int main(void)
 		cmocka_unit_test(test_who_may),
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_refused_about_gateways),
+		cmocka_unit_test(test_refused_about_policies),
 		cmocka_unit_test(test_length_limit),
 		cmocka_unit_test(test_truncated_at_every_byte),
 		cmocka_unit_test(test_result),

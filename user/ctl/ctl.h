@@ -34,6 +34,9 @@ void mg_show_proxies(const json_t *result);
 void mg_show_tokens(const json_t *result);
 void mg_show_ring(const json_t *result);
 void mg_show_located(const json_t *result);
+/* show_policies.c */
+void mg_show_policies(const json_t *result);
+void mg_show_changed(const json_t *result);
 /* The part of status about gateways; nothing if there is none. */
 void mg_show_gateway(const json_t *gateway);
 

@@ -36,7 +36,13 @@ static const struct subcommand subcommands[] = {
 	{ MG_CMD_LOCATE, NULL, "CLIENT:PORT SERVER:PORT", "where a packet goes, and why",
 	  mg_show_located, NULL },
 	{ MG_CMD_COUNTERS, NULL, NULL, "everything that is counted", mg_show_counters, NULL },
+	{ MG_CMD_POLICIES, NULL, NULL, "who may what, first what goes first", mg_show_policies,
+	  NULL },
+	{ MG_CMD_POLICY_SET, "policy set", "YAML", "a policy more, or another one of its name",
+	  mg_show_changed, NULL },
+	{ MG_CMD_POLICY_DEL, "policy del", "NAME", "a policy less", mg_show_changed, NULL },
 	{ MG_CMD_CONFIG, NULL, NULL, "the running configuration", mg_show_config, NULL },
+	{ MG_CMD_RELOAD, NULL, NULL, "take the configuration file again", mg_show_changed, NULL },
 	{ MG_CMD_DRAIN, NULL, "[PROXY]", "no new sessions; without PROXY, then end", NULL,
 	  "draining" },
 	{ MG_CMD_UNDRAIN, NULL, "PROXY", "it takes new sessions again", NULL, "no longer drained" },
@@ -53,6 +59,7 @@ struct options {
 	const char *in; /* of locate, as the next two */
 	const char *join;
 	const char *kind;
+	const char *first; /* word of a command of two, the second of which is still to come */
 	const struct subcommand *sub;
 	const char *arg;
 	const char *arg2;
@@ -88,13 +95,26 @@ static const struct subcommand *find_subcommand(const char *words)
 	return NULL;
 }
 
-/* `servers forget`: a command of two words, the first of which is one, too. */
-static const struct subcommand *find_longer(const struct subcommand *first, const char *second)
+/* `servers forget`, `policy set`: a command of two words. */
+static const struct subcommand *find_longer(const char *first, const char *second)
 {
 	char words[64];
 
-	snprintf(words, sizeof(words), "%s %s", words_of(first), second);
+	snprintf(words, sizeof(words), "%s %s", first, second);
 	return find_subcommand(words);
+}
+
+/* The first word of a command of two, which is none by itself. */
+static bool begins_command(const char *word)
+{
+	size_t len = strlen(word);
+
+	for (size_t i = 0; i < N_SUBCOMMANDS; i++) {
+		if (strncmp(words_of(&subcommands[i]), word, len) == 0 &&
+		    words_of(&subcommands[i])[len] == ' ')
+			return true;
+	}
+	return false;
 }
 
 static int parse_id(uint64_t *id, const char *text)
@@ -157,6 +177,13 @@ static const char *wrong_argument(struct options *o)
 	case MG_CMD_UNDRAIN:
 		return copy_name(o->req.proxy, sizeof(o->req.proxy), o->arg) ? "the name of a proxy"
 									     : NULL;
+	case MG_CMD_POLICY_SET:
+		return copy_name(o->req.policy, sizeof(o->req.policy), o->arg)
+			       ? "a policy of less than 16 KiB"
+			       : NULL;
+	case MG_CMD_POLICY_DEL:
+		return copy_name(o->req.name, sizeof(o->req.name), o->arg) ? "the name of a policy"
+									   : NULL;
 	default:
 		return NULL;
 	}
@@ -185,7 +212,7 @@ static void parse_argument(struct argp_state *state, struct options *o)
 static void check_combination(struct argp_state *state, struct options *o)
 {
 	if (!o->sub) {
-		argp_error(state, "which command?");
+		argp_error(state, o->first ? "%s what?" : "which command?", o->first);
 		return;
 	}
 	if (o->top && o->sub->cmd != MG_CMD_SESSIONS)
@@ -199,13 +226,18 @@ static void check_combination(struct argp_state *state, struct options *o)
 
 static void on_word(struct argp_state *state, struct options *o, const char *word)
 {
-	const struct subcommand *longer = o->sub && !o->arg ? find_longer(o->sub, word) : NULL;
+	const char *first = o->sub && !o->arg ? words_of(o->sub) : o->first;
+	const struct subcommand *longer = first && !o->arg ? find_longer(first, word) : NULL;
 
 	if (longer) {
 		o->sub = longer;
+		o->first = NULL;
+	} else if (!o->sub && o->first) {
+		argp_error(state, "unknown command \"%s %s\"", o->first, word);
 	} else if (!o->sub) {
 		o->sub = find_subcommand(word);
-		if (!o->sub)
+		o->first = !o->sub && begins_command(word) ? word : NULL;
+		if (!o->sub && !o->first)
 			argp_error(state, "unknown command \"%s\"", word);
 	} else if (o->sub->arg && !o->arg) {
 		o->arg = word;
@@ -339,7 +371,7 @@ static int run(const struct options *o, char *why, size_t why_size)
 int main(int argc, char **argv)
 {
 	struct options o = { .socket = MG_CTL_DEFAULT_SOCKET };
-	char why[512] = "";
+	static char why[65536]; /* a hundred findings fit */
 
 	argp_err_exit_status = EXIT_USAGE;
 	/* Messages begin with the name alone, wherever the program lies. */

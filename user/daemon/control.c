@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/control_ask.h"
 #include "daemon/report.h"
 #include "wire/control.h"
 
@@ -27,6 +28,8 @@ struct client {
 	struct mg_io io;
 	struct mg_control *control;
 	bool root;
+	struct mg_timer later;		    /* for a change, after this batch of events */
+	struct mg_control_request *waiting; /* the change; no request is read meanwhile */
 	char in[MG_CONTROL_REQUEST_MAX_BYTES];
 	size_t in_len;
 	char *out; /* the answer that is on its way; no request is read before it is gone */
@@ -183,6 +186,12 @@ static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req
 		return result_or_memory(mg_report_counters(d));
 	case MG_CMD_CONFIG:
 		return result_or_memory(mg_report_config(d));
+	case MG_CMD_POLICIES:
+		return result_or_memory(mg_report_policies(d));
+	case MG_CMD_LIMITS:
+	case MG_CMD_POLICY_TEST:
+	case MG_CMD_COOKIE:
+		return mg_control_ask(d, req);
 	case MG_CMD_DRAIN:
 		return drain(d, req);
 	case MG_CMD_UNDRAIN:
@@ -195,10 +204,28 @@ static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req
 		mg_log_set_level(req->level);
 		mg_info("log level is now %s", mg_log_level_name(req->level));
 		return done(true);
+	case MG_CMD_POLICY_SET: /* mg_control_change */
+	case MG_CMD_POLICY_DEL:
+	case MG_CMD_RELOAD:
 	case MG_CMD_COUNT:
 		break;
 	}
 	return mg_control_format_error(-EINVAL, "unknown command");
+}
+
+/* NULL: the answer comes later. */
+static char *put_off(struct client *c, const struct mg_control_request *req)
+{
+	struct mg_loop *l = &c->control->daemon->loop;
+
+	c->waiting = malloc(sizeof(*req));
+	if (!c->waiting || mg_timer_arm(&l->timers, &c->later, 0)) {
+		free(c->waiting);
+		c->waiting = NULL;
+		return mg_control_format_error(-ENOMEM, "out of memory");
+	}
+	*c->waiting = *req;
+	return NULL;
 }
 
 static char *answer(struct client *c, const char *line, size_t len)
@@ -213,11 +240,14 @@ static char *answer(struct client *c, const char *line, size_t len)
 		snprintf(why, sizeof(why), "%s is for root only", mg_command_name(req.cmd));
 		return mg_control_format_error(-EPERM, why);
 	}
-	return carry_out(c->control->daemon, &req);
+	return mg_control_is_change(req.cmd) ? put_off(c, &req)
+					     : carry_out(c->control->daemon, &req);
 }
 
 static void client_close(struct client *c)
 {
+	mg_timer_disarm(&c->control->daemon->loop.timers, &c->later);
+	free(c->waiting);
 	mg_list_remove(&c->node);
 	c->control->n_clients--;
 	close(c->io.fd);
@@ -247,6 +277,13 @@ static bool flush(struct client *c, bool *gone)
 	return true;
 }
 
+static void put_answer(struct client *c, char *line)
+{
+	c->out = line;
+	c->out_off = 0;
+	c->out_len = line ? strlen(line) : 0;
+}
+
 /* True if there was a whole line to answer. */
 static bool next_request(struct client *c)
 {
@@ -256,10 +293,8 @@ static bool next_request(struct client *c)
 	if (!end && c->in_len < sizeof(c->in))
 		return false;
 	len = end ? (size_t)(end - c->in) : c->in_len;
-	c->out = end ? answer(c, c->in, len)
-		     : mg_control_format_error(-EMSGSIZE, "the request is too long");
-	c->out_off = 0;
-	c->out_len = c->out ? strlen(c->out) : 0;
+	put_answer(c, end ? answer(c, c->in, len)
+			  : mg_control_format_error(-EMSGSIZE, "the request is too long"));
 	c->in_len -= end ? len + 1 : len;
 	memmove(c->in, c->in + len + 1, c->in_len);
 	return true;
@@ -286,6 +321,9 @@ static void client_ready(struct mg_io *io, uint32_t events)
 			gone = watch_client(c) != 0;
 			break;
 		}
+		/* What else it says, and that it went, is seen when its change is made. */
+		if (c->waiting)
+			return;
 		if (next_request(c)) {
 			answers++;
 			continue;
@@ -300,6 +338,16 @@ static void client_ready(struct mg_io *io, uint32_t events)
 	}
 	if (gone)
 		client_close(c);
+}
+
+static void time_to_change(struct mg_timer *t)
+{
+	struct client *c = mg_container_of(t, struct client, later);
+
+	put_answer(c, mg_control_change(c->control->daemon, c->waiting));
+	free(c->waiting);
+	c->waiting = NULL;
+	client_ready(&c->io, 0);
 }
 
 static void watch_again(struct mg_timer *t)
@@ -351,6 +399,7 @@ static void accept_ready(struct mg_io *io, uint32_t events)
 	c->control = ctl;
 	c->root = who.uid == 0;
 	c->io = (struct mg_io){ .fd = fd, .ready = client_ready };
+	c->later.fire = time_to_change;
 	mg_list_append(&ctl->clients, &c->node);
 	ctl->n_clients++;
 	if (watch_client(c))

@@ -9,9 +9,11 @@
  * not known are refused; keys of a result that are not known are to be ignored, more come with
  * time.
  *
- * Results: status, counters, ring, locate: an object. sessions, servers, proxies, tokens: an array.
+ * Results: status, counters, ring, locate, policy-test, cookie: an object. sessions, servers,
+ * proxies, tokens, limits, policies: an array.
  * session: one of sessions' objects, with more keys. config: a string, the running configuration as
- * YAML. drain, undrain, close, log-level, servers-forget: an object, possibly empty.
+ * YAML. drain, undrain, close, log-level, servers-forget, policy-set, policy-del, reload: an
+ * object, possibly empty; of the last three an error's text is findings, a line each.
  */
 #ifndef MG_WIRE_CONTROL_H
 #define MG_WIRE_CONTROL_H
@@ -27,7 +29,9 @@
 #include "base/addr.h"
 #include "base/log.h"
 
-#define MG_CONTROL_REQUEST_MAX_BYTES 4096
+#define MG_CONTROL_REQUEST_MAX_BYTES 32768
+#define MG_CONTROL_POLICY	     16384 /* one policy, as text */
+#define MG_CONTROL_SUBSCRIBER	     128 /* an address, a prefix, or an identity, as text */
 
 /* X(symbol, name, root only, keys of its arguments: those that may be left out end with '?') */
 #define MG_COMMANDS(X)                                           \
@@ -40,7 +44,14 @@
 	X(RING, "ring", false, "group")                          \
 	X(LOCATE, "locate", false, "client to in? kind? token?") \
 	X(COUNTERS, "counters", false, "")                       \
+	X(LIMITS, "limits", false, "subscriber?")                \
+	X(POLICY_TEST, "policy-test", false, "from to via?")     \
+	X(COOKIE, "cookie", true, "address")                     \
 	X(CONFIG, "config", false, "")                           \
+	X(POLICIES, "policies", false, "")                       \
+	X(POLICY_SET, "policy-set", true, "policy")              \
+	X(POLICY_DEL, "policy-del", true, "name")                \
+	X(RELOAD, "reload", true, "")                            \
 	X(DRAIN, "drain", true, "proxy?")                        \
 	X(UNDRAIN, "undrain", true, "proxy")                     \
 	X(CLOSE, "close", true, "id")                            \
@@ -76,6 +87,11 @@ struct mg_control_request {
 	struct mg_ep client, to;  /* locate: from there, to there */
 	char interface[IFNAMSIZ]; /* locate: it comes in there; "": on some access interface */
 	enum mg_locate_kind kind; /* locate; join needs a token, no other takes one */
+	char subscriber[MG_CONTROL_SUBSCRIBER]; /* limits: of this one; "": of all */
+	struct in6_addr address; /* cookie: for it; policy-test: from there, to `to` */
+	char via[IFNAMSIZ];	 /* policy-test: in over it; "": not known */
+	char name[MG_MEMBER_NAME];	/* policy-del */
+	char policy[MG_CONTROL_POLICY]; /* policy-set: a mapping, in YAML or JSON */
 };
 
 const char *mg_command_name(enum mg_command cmd);

@@ -151,6 +151,67 @@ static json_t *write_kind(const struct mg_control_request *req)
 	return json_string(kinds[req->kind]);
 }
 
+static int read_subscriber(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value) ? copy_name(req->subscriber, sizeof(req->subscriber),
+						 json_string_value(value))
+				     : -EINVAL;
+}
+
+static int read_address(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value) ? mg_ip_parse(&req->address, json_string_value(value))
+				     : -EINVAL;
+}
+
+static int read_via(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value)
+		       ? copy_name(req->via, sizeof(req->via), json_string_value(value))
+		       : -EINVAL;
+}
+
+static json_t *write_subscriber(const struct mg_control_request *req)
+{
+	return *req->subscriber ? json_string(req->subscriber) : NULL;
+}
+
+static json_t *write_address(const struct mg_control_request *req)
+{
+	char text[MG_IP_STRLEN];
+
+	return json_string(mg_ip_format(text, &req->address));
+}
+
+static json_t *write_via(const struct mg_control_request *req)
+{
+	return *req->via ? json_string(req->via) : NULL;
+}
+
+static int read_name(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value)
+		       ? copy_name(req->name, sizeof(req->name), json_string_value(value))
+		       : -EINVAL;
+}
+
+static int read_policy(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value)
+		       ? copy_name(req->policy, sizeof(req->policy), json_string_value(value))
+		       : -EINVAL;
+}
+
+static json_t *write_name(const struct mg_control_request *req)
+{
+	return json_string(req->name);
+}
+
+static json_t *write_policy(const struct mg_control_request *req)
+{
+	return json_string(req->policy);
+}
+
 static const struct mg_control_key keys[] = {
 	{ "id", read_id, write_id, "a session's number" },
 	{ "server", read_server, write_server, "ADDRESS:PORT or \"all\"" },
@@ -163,6 +224,12 @@ static const struct mg_control_key keys[] = {
 	{ "to", read_to, write_to, "ADDRESS:PORT" },
 	{ "in", read_in, write_in, "the name of an interface" },
 	{ "kind", read_kind, write_kind, "\"capable\", \"join\", \"syn\" or \"data\"" },
+	{ "subscriber", read_subscriber, write_subscriber, "an ADDRESS, a PREFIX or an identity" },
+	{ "from", read_address, write_address, "an ADDRESS" },
+	{ "via", read_via, write_via, "the name of an interface" },
+	{ "name", read_name, write_name, "the name of a policy" },
+	{ "policy", read_policy, write_policy, "a policy of less than 16 KiB, as YAML or JSON" },
+	{ "address", read_address, write_address, "an ADDRESS" },
 };
 
 #define N_KEYS (sizeof(keys) / sizeof(keys[0]))

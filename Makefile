@@ -81,9 +81,9 @@ $(B)/mpgated: $(call obj,daemon) $(OBJ_CORE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 $(B)/mpgatectl: $(call obj,ctl) $(OBJ_SMALL)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
-$(B)/mpgate-run: $(call obj,client/run) $(OBJ_SMALL)
+$(B)/mpgate-run: $(call obj,client/run) $(B)/libmpgate.a
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_CTL)
-CLIENT_OBJ := $(call obj,base) $(call obj,request) $(B)/user/wire/convert.o
+CLIENT_OBJ := $(call obj,base) $(call obj,request) $(B)/user/wire/convert.o $(B)/user/wire/provision.o
 $(B)/libmpgate.a: $(call obj,client/lib) $(CLIENT_OBJ)
 	rm -f $@ && $(AR) rcs $@ $^
 $(B)/libmpgate.so.0: $(call obj,client/lib) $(CLIENT_OBJ)

@@ -173,6 +173,38 @@ MPGATE_API int mpgate_step(struct mpgate_conn *conn);
  */
 MPGATE_API int mpgate_finish(struct mpgate_conn *conn, struct mpgate_result *result);
 
+/* ---- what may be used -------------------------------------------------------------------------
+ */
+
+#define MPGATE_UNLIMITED	UINT32_MAX
+#define MPGATE_ACCESS_MAX	64
+#define MPGATE_ACCESS_NAME_SIZE 64
+
+/* What a converter of mpgate's says a client may use of it now (docs/provision.md). */
+struct mpgate_quota {
+	size_t size;		 /* set by the caller: sizeof(struct mpgate_quota) */
+	uint32_t sessions_left;	 /* those reserved among them; MPGATE_UNLIMITED */
+	uint32_t sessions_limit; /* MPGATE_UNLIMITED; 0: none at all */
+	uint32_t subflows;	 /* per session; MPGATE_UNLIMITED */
+	uint32_t wait_s;	 /* until a new session is let in; 0: now */
+	bool reservation;	 /* one was asked for, or is there: */
+	uint16_t reserved;	 /* so many sessions are held… */
+	uint16_t reserved_s;	 /* …for so many seconds more */
+	bool any_access;	 /* there is no list of access networks: by any */
+	bool access_cut;	 /* there are more than the answer had room for */
+	unsigned int n_access;
+	char access[MPGATE_ACCESS_MAX][MPGATE_ACCESS_NAME_SIZE]; /* names of those to come by */
+};
+
+/*
+ * Asks the converter, and waits for the answer. With reserve >= 0 also asks it to hold so many
+ * sessions for `seconds` (both up to 65535), in place of what it held before; 0 gives back. Returns
+ * 0; -EOPNOTSUPP: the converter does not tell; else as mpgate_connect, with result (may be NULL)
+ * telling more.
+ */
+MPGATE_API int mpgate_quota(const struct mpgate_options *options, int reserve, unsigned int seconds,
+			    struct mpgate_quota *quota, struct mpgate_result *result);
+
 #ifdef __cplusplus
 }
 #endif

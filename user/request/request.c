@@ -78,6 +78,12 @@ static enum mg_request_outcome on_answer(struct mg_request *r, const struct mg_c
 {
 	if (msg->error_present)
 		return on_error(r, msg);
+	if (r->ask.len) {
+		if (!msg->provision_present)
+			return useless(r, EOPNOTSUPP, "the converter does not tell");
+		r->answer = msg->provision;
+		return MG_REQUEST_ACCEPTED;
+	}
 	if (!msg->ext_tcp_hdr_present)
 		return unusable(r, EPROTO, "answer without Extended TCP Header");
 	r->synack_options = msg->ext_tcp_hdr;
@@ -92,7 +98,10 @@ static enum mg_request_outcome read_answer(struct mg_request *r)
 		enum mg_convert_error error;
 		struct mg_convert_msg msg;
 		ssize_t n;
-		int ret = mg_convert_parse(&msg, &error, MG_FROM_CONVERTER, r->in, r->in_len);
+		int ret = r->ask.len ? mg_convert_parse_provision(&msg, &error, MG_FROM_CONVERTER,
+								  r->in, r->in_len)
+				     : mg_convert_parse(&msg, &error, MG_FROM_CONVERTER, r->in,
+							r->in_len);
 
 		if (ret == -EPROTO || (ret > 0 && error != MG_CE_NONE))
 			return unusable(r, EPROTO, "answer is not Convert");
@@ -120,7 +129,12 @@ static int build_message(struct mg_request *r)
 	int len;
 
 	mg_convert_begin(&b);
-	mg_convert_put_connect(&b, &r->server, opts);
+	if (r->ask.len) {
+		mg_convert_put_info(&b);
+		mg_convert_put_provision(&b, r->ask);
+	} else {
+		mg_convert_put_connect(&b, &r->server, opts);
+	}
 	if (r->cookie_len > 0)
 		mg_convert_put_cookie(&b, (struct mg_span){ r->cookie, r->cookie_len });
 	len = mg_convert_end(&b);

@@ -23,7 +23,8 @@
 
 enum mg_request_outcome {
 	MG_REQUEST_WAIT,     /* nothing yet */
-	MG_REQUEST_ACCEPTED, /* the server accepted; what comes next on the socket is its own */
+	MG_REQUEST_ACCEPTED, /* the server accepted; what comes next on the socket is its own. Of
+				`ask`: there is an answer */
 	MG_REQUEST_AGAIN,    /* the cookie changed: once more, on a new socket */
 	MG_REQUEST_SERVER,   /* the server failed (error_code), and would fail without us, too */
 	MG_REQUEST_USELESS,  /* so is the converter: this time, or (aside_s) for so many seconds */
@@ -37,6 +38,8 @@ struct mg_request {
 	bool cookie_fixed;			     /* configured: no other one is asked for */
 	uint8_t tcp_options[MG_REQUEST_OPTIONS_MAX_BYTES]; /* wanted of the server connection */
 	size_t tcp_options_len;
+	/* Instead of a connection to `server`: what may we use? The value of a Provision TLV */
+	struct mg_span ask;
 	uint8_t *out;	 /* room for MG_CONVERT_MAX_BYTES; behind it the user's data, to go along */
 	size_t data_len; /* bytes of it */
 
@@ -53,6 +56,7 @@ struct mg_request {
 	struct mg_span error_value;
 	unsigned int aside_s;
 	struct mg_span synack_options; /* of the server, with their padding */
+	struct mg_span answer;	       /* to `ask` */
 
 	size_t out_off, syn_bytes; /* out: what is still to be sent, what the SYN took */
 	uint8_t in[MG_CONVERT_MAX_BYTES];

@@ -323,9 +323,10 @@ static struct mpgate_conn *make_conn(const struct mpgate_options *options, const
 	return c;
 }
 
-int mg_conn_start(struct mpgate_conn **conn, const struct mpgate_options *options,
-		  const struct sockaddr *dest, const void *data, size_t data_len,
-		  const struct mg_conn_hooks *hooks)
+/* Everything but the first attempt. */
+static int prepare(struct mpgate_conn **conn, const struct mpgate_options *options,
+		   const struct sockaddr *dest, const void *data, size_t data_len,
+		   const struct mg_conn_hooks *hooks)
 {
 	int err = mg_options_check(options, dest, data_len);
 	struct mpgate_conn *c;
@@ -354,12 +355,45 @@ int mg_conn_start(struct mpgate_conn **conn, const struct mpgate_options *option
 		memcpy(c->request.cookie, c->cache.cookie, sizeof(c->request.cookie));
 		c->request.cookie_len = c->cache.cookie_len;
 	}
+	*conn = c;
+	return 0;
+}
+
+int mg_conn_start(struct mpgate_conn **conn, const struct mpgate_options *options,
+		  const struct sockaddr *dest, const void *data, size_t data_len,
+		  const struct mg_conn_hooks *hooks)
+{
+	int err = prepare(conn, options, dest, data, data_len, hooks);
+	struct mpgate_conn *c = *conn;
+
+	if (err)
+		return err;
 	if (mg_cache_is_aside(&c->cache))
 		converter_failed(c, c->cache.aside_err, "the converter was put aside");
 	else
 		begin_attempt(c);
-	*conn = c;
 	return 0;
+}
+
+int mg_conn_ask(struct mpgate_conn **conn, const struct mpgate_options *options, struct mg_span ask)
+{
+	int err =
+		prepare(conn, options, (const struct sockaddr *)&options->converter, NULL, 0, NULL);
+	struct mpgate_conn *c = *conn;
+
+	if (err)
+		return err;
+	/* Nobody else can answer; and one that was put aside for being full may say for how long.
+	 */
+	c->opt.flags &= ~MPGATE_FALLBACK;
+	c->request.ask = ask;
+	begin_attempt(c);
+	return 0;
+}
+
+struct mg_span mg_conn_answer(const struct mpgate_conn *c)
+{
+	return c->request.answer;
 }
 
 void mg_conn_result(const struct mpgate_conn *c, struct mpgate_result *result)

@@ -14,6 +14,7 @@
 #define MG_CLIENT_CONN_H
 
 #include "mpgate/mpgate.h"
+#include "wire/convert.h"
 
 struct mg_conn_hooks {
 	/*
@@ -30,6 +31,13 @@ struct mg_conn_hooks {
 int mg_conn_start(struct mpgate_conn **conn, const struct mpgate_options *options,
 		  const struct sockaddr *dest, const void *data, size_t data_len,
 		  const struct mg_conn_hooks *hooks);
+
+/* Asks what may be used, `ask` being the value of a Provision TLV that outlives conn; there is no
+ * connection at the end of it, only what mg_conn_answer gives. */
+int mg_conn_ask(struct mpgate_conn **conn, const struct mpgate_options *options,
+		struct mg_span ask);
+/* When mpgate_step said 0; it lies in conn. */
+struct mg_span mg_conn_answer(const struct mpgate_conn *conn);
 
 /* 0, or what mpgate_start says of arguments that make no sense. */
 int mg_options_check(const struct mpgate_options *o, const struct sockaddr *dest, size_t data_len);

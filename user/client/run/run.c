@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/addr.h"
+#include "client/run/quota.h"
 
 #define PRELOAD	     "libmpgate-preload.so"
 #define CLIENT_CONF  "/etc/mpgate/client.conf"
@@ -27,7 +28,21 @@
 
 const char *argp_program_version = "mpgate-run " MG_VERSION;
 
-enum key { KEY_NO_0RTT = 256, KEY_NO_MPTCP, KEY_DIRECT, KEY_TIMEOUT };
+enum key {
+	KEY_NO_0RTT = 256,
+	KEY_NO_MPTCP,
+	KEY_DIRECT,
+	KEY_TIMEOUT,
+	KEY_QUOTA,
+	KEY_RESERVE,
+	KEY_FOR,
+	KEY_JSON
+};
+
+struct wish {
+	char **command;
+	struct run_quota quota;
+};
 
 static const struct argp_option options[] = {
 	{ "converter", 'c', "ADDR:PORT", 0, "Transport Converter to go through", 0 },
@@ -38,6 +53,10 @@ static const struct argp_option options[] = {
 	{ "timeout", KEY_TIMEOUT, "MS", 0, "wait so long for the converter's answer", 0 },
 	{ "no-0rtt", KEY_NO_0RTT, NULL, 0, "send the message after the handshake", 0 },
 	{ "no-mptcp", KEY_NO_MPTCP, NULL, 0, "speak plain TCP to the converter", 0 },
+	{ "quota", KEY_QUOTA, NULL, 0, "run nothing; ask the converter what may be used", 0 },
+	{ "reserve", KEY_RESERVE, "N", 0, "with --quota: hold N sessions (0: give them back)", 0 },
+	{ "for", KEY_FOR, "S", 0, "with --reserve: for so many seconds; default 60", 0 },
+	{ "json", KEY_JSON, NULL, 0, "with --quota: print JSON", 0 },
 	{ 0 },
 };
 
@@ -59,9 +78,48 @@ static void set(const char *variable, const char *value)
 	}
 }
 
+static int small_number(struct argp_state *state, const char *option, const char *text)
+{
+	char *end;
+	long n = strtol(text, &end, 10);
+
+	if (!*text || *end || n < 0 || n > UINT16_MAX)
+		argp_error(state, "%s '%s': expected 0 to %u", option, text, UINT16_MAX);
+	return (int)n;
+}
+
+static error_t on_quota_option(int key, const char *arg, struct argp_state *state)
+{
+	struct run_quota *quota = &((struct wish *)state->input)->quota;
+
+	switch (key) {
+	case KEY_QUOTA:
+		quota->wanted = true;
+		break;
+	case KEY_RESERVE:
+		quota->reserve = small_number(state, "--reserve", arg);
+		break;
+	case KEY_FOR:
+		quota->seconds = small_number(state, "--for", arg);
+		break;
+	case KEY_JSON:
+		quota->json = true;
+		break;
+	case ARGP_KEY_END:
+		if (!quota->wanted && (quota->reserve >= 0 || quota->seconds >= 0 || quota->json))
+			argp_error(state, "--reserve, --for and --json go with --quota");
+		if (quota->seconds >= 0 && quota->reserve < 0)
+			argp_error(state, "--for goes with --reserve");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
 static error_t on_option(int key, char *arg, struct argp_state *state)
 {
-	char ***command = state->input;
+	struct wish *wish = state->input;
 
 	switch (key) {
 	case 'c':
@@ -90,14 +148,17 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_ARG:
 		/* the first word of the command: the rest is not ours to look at */
-		*command = &state->argv[state->next - 1];
+		if (wish->quota.wanted)
+			argp_error(state, "--quota runs no program");
+		wish->command = &state->argv[state->next - 1];
 		state->next = state->argc;
 		break;
 	case ARGP_KEY_NO_ARGS:
-		argp_usage(state);
+		if (!wish->quota.wanted)
+			argp_usage(state);
 		break;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return on_quota_option(key, arg, state);
 	}
 	return 0;
 }
@@ -105,7 +166,7 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
 	.options = options,
 	.parser = on_option,
-	.args_doc = "CMD [ARG…]",
+	.args_doc = "CMD [ARG…]\n--quota",
 	.doc = "Run CMD with its TCP connections going through a Transport Converter (RFC 8803).",
 };
 
@@ -298,18 +359,23 @@ static int preload(void)
 
 int main(int argc, char **argv)
 {
-	char **command = NULL, since[32];
+	struct wish wish = { .quota = { .reserve = -1, .seconds = -1 } };
+	char since[32];
 	struct timespec now;
 
-	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &command);
-	if (read_config(CLIENT_CONF) || check() || preload())
+	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &wish);
+	if (read_config(CLIENT_CONF) || check())
+		return EXIT_USAGE;
+	if (wish.quota.wanted)
+		return run_quota(&wish.quota);
+	if (preload())
 		return EXIT_USAGE;
 	/* A converter that was put aside before gets a new chance. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	snprintf(since, sizeof(since), "%" PRId64,
 		 (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
 	set("MPGATE_SINCE", since);
-	execvp(command[0], command);
-	fprintf(stderr, "mpgate-run: %s: %s\n", command[0], strerror(errno));
+	execvp(wish.command[0], wish.command);
+	fprintf(stderr, "mpgate-run: %s: %s\n", wish.command[0], strerror(errno));
 	return errno == ENOENT ? EXIT_NO_FILE : EXIT_NO_EXEC;
 }

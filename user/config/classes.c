@@ -41,8 +41,9 @@ static void tell_taken(struct mg_reading *r, const struct mg_node *node, uint32_
 		mg_finding(r->f, node, "%s is there twice, expected it once",
 			   mg_plain(plain, node->text));
 	else
+		/* A name that is none has had its finding. */
 		mg_finding(r->f, node, "%s is already of %s, expected it in one of the two",
-			   mg_plain(plain, node->text), name);
+			   mg_plain(plain, node->text), *name ? name : "another");
 }
 
 /* ---- access networks ---- */
@@ -251,7 +252,7 @@ void mg_read_services(struct mg_reading *r, const struct mg_node *node)
 
 /* ---- subscribers ---- */
 
-/* In the table of owners, beside prefixes: no prefix is as long. */
+/* Among the claims, beside those of prefixes: no prefix is as long. */
 static void key_of_identity(struct mg_prefix *key, const char *text)
 {
 	for (uint8_t half = 0; half < 2; half++) {

@@ -17,6 +17,12 @@ static inline void put_text(json_t *o, const char *key, const char *text)
 	json_object_set_new(o, key, json_string(text));
 }
 
+/* null for what has none */
+static inline void put_name(json_t *o, const char *key, const char *name)
+{
+	json_object_set_new(o, key, name ? json_string(name) : json_null());
+}
+
 static inline void put_bool(json_t *o, const char *key, bool yes)
 {
 	json_object_set_new(o, key, json_boolean(yes));

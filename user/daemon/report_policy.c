@@ -8,13 +8,11 @@
 #include <time.h>
 
 #include "daemon/put.h"
+#include "daemon/who.h"
 #include "sys/admission.h"
 
-#define ROWS_MAX	  100000 /* of one answer */
-#define V4_BITS		  96	 /* of IPv4-mapped addresses, before the address begins */
-#define IDENTITY_TEXT	  "id:"
-#define MS_IN_NS	  1000000ULL
-#define SUBSCRIBER_STRLEN (MG_PREFIX_STRLEN > 32 ? MG_PREFIX_STRLEN : 32)
+#define ROWS_MAX 100000 /* of one answer */
+#define MS_IN_NS 1000000ULL
 
 static const char *const mode_names[] = {
 #define X(sym, label, doc) [MG_MODE_##sym] = #label,
@@ -50,13 +48,6 @@ static const struct mg_config_policy *policy_of(struct mg_daemon *d, uint32_t nu
 	return at < p->n_policies ? &p->policies[at] : &p->fallback;
 }
 
-static const char *service_of(struct mg_daemon *d, uint32_t number)
-{
-	size_t at = mg_admission_service(mg_dp_admission(d->dp), number);
-
-	return at < d->config->policies.n_services ? d->config->policies.services[at].name : NULL;
-}
-
 static const char *class_of(struct mg_daemon *d, uint32_t number)
 {
 	size_t at = mg_admission_class(mg_dp_admission(d->dp), number);
@@ -65,49 +56,7 @@ static const char *class_of(struct mg_daemon *d, uint32_t number)
 						      : NULL;
 }
 
-static const char *access_of(struct mg_daemon *d, uint32_t number)
-{
-	const char *name = mg_admission_access_name(mg_dp_admission(d->dp), number);
-
-	return *name ? name : NULL;
-}
-
-static void put_name(json_t *o, const char *key, const char *name)
-{
-	json_object_set_new(o, key, name ? json_string(name) : json_null());
-}
-
 /* ---- subscribers ----------------------------------------------------------------------------- */
-
-static bool is_identity(const struct mg_subscriber *s, uint64_t *identity)
-{
-	uint64_t words[2];
-
-	memcpy(words, s->ip, sizeof(words));
-	*identity = be64toh(words[1]);
-	return be64toh(words[0]) == MG_SUBSCRIBER_IDENTITY;
-}
-
-static uint8_t key_bits(const struct mg_config_policies *p, const struct in6_addr *ip)
-{
-	return mg_ip_is_v4(ip) ? (uint8_t)(V4_BITS + p->key_ipv4_bits) : p->key_ipv6_bits;
-}
-
-static const char *subscriber_text(struct mg_daemon *d, const struct mg_subscriber *s,
-				   char buf[SUBSCRIBER_STRLEN])
-{
-	struct mg_prefix prefix;
-	uint64_t identity;
-
-	if (is_identity(s, &identity)) {
-		snprintf(buf, SUBSCRIBER_STRLEN, IDENTITY_TEXT "%016llx",
-			 (unsigned long long)identity);
-		return buf;
-	}
-	memcpy(&prefix.ip, s->ip, sizeof(prefix.ip));
-	prefix.len = key_bits(&d->config->policies, &prefix.ip);
-	return prefix.len == 128 ? mg_ip_format(buf, &prefix.ip) : mg_prefix_format(buf, &prefix);
-}
 
 /* Whoever an address belongs to now, the program knows; terms are those it would have. */
 static int ask_of(struct mg_daemon *d, const struct in6_addr *ip, struct mg_admit *ask)
@@ -139,8 +88,8 @@ static int find_subscriber(struct mg_daemon *d, const char *text, struct mg_subs
 	int refusal;
 
 	*policy = 0;
-	if (!strncmp(text, IDENTITY_TEXT, strlen(IDENTITY_TEXT)))
-		return parse_identity(s, text + strlen(IDENTITY_TEXT));
+	if (!strncmp(text, MG_WHO_ID, strlen(MG_WHO_ID)))
+		return parse_identity(s, text + strlen(MG_WHO_ID));
 	if (mg_prefix_parse(&prefix, text))
 		return -EINVAL;
 	refusal = ask_of(d, &prefix.ip, &ask);
@@ -163,10 +112,10 @@ static json_t *refused_of(const struct mg_account_row *row)
 
 static json_t *limits_row(struct mg_daemon *d, const struct mg_account_row *row)
 {
-	char text[SUBSCRIBER_STRLEN];
+	char text[MG_WHO_STRLEN];
 	json_t *o = json_object();
 
-	put_text(o, "subscriber", subscriber_text(d, &row->subscriber, text));
+	put_text(o, "subscriber", mg_who_format(text, d, &row->subscriber));
 	put_number(o, "sessions", row->account.sessions);
 	put_number(o, "sessions_limit", row->account.sessions_limit);
 	put_number(o, "subflows", row->account.subflows);
@@ -258,8 +207,8 @@ static void put_why(struct mg_daemon *d, json_t *o, const struct mg_config_polic
 		return;
 	}
 	add_why(text, sizeof(text), "subscribers", p->n_subscribers != 0, class_of(d, t->class));
-	add_why(text, sizeof(text), "services", p->n_services != 0, service_of(d, t->service));
-	add_why(text, sizeof(text), "access", p->n_access != 0, access_of(d, t->access));
+	add_why(text, sizeof(text), "services", p->n_services != 0, mg_who_service(d, t->service));
+	add_why(text, sizeof(text), "access", p->n_access != 0, mg_who_access(d, t->access));
 	put_text(o, "why", text);
 }
 
@@ -316,7 +265,7 @@ json_t *mg_report_policy_test(struct mg_daemon *d, const struct mg_control_reque
 {
 	const struct mg_config_policy *p;
 	const struct mg_ticket *t;
-	char text[SUBSCRIBER_STRLEN];
+	char text[MG_WHO_STRLEN];
 	struct mg_admit ask, with_cookie;
 	int refusal = mg_ip_is_v4(&req->address) == mg_ip_is_v4(&req->to.ip)
 			      ? probe(d, req, 0, &ask)
@@ -333,10 +282,10 @@ json_t *mg_report_policy_test(struct mg_daemon *d, const struct mg_control_reque
 	o = json_object();
 	put_text(o, "policy", p->name);
 	put_why(d, o, p, t);
-	put_text(o, "subscriber", subscriber_text(d, &t->subscriber, text));
+	put_text(o, "subscriber", mg_who_format(text, d, &t->subscriber));
 	put_name(o, "class", class_of(d, t->class));
-	put_name(o, "service", service_of(d, t->service));
-	put_name(o, "access", access_of(d, t->access));
+	put_name(o, "service", mg_who_service(d, t->service));
+	put_name(o, "access", mg_who_access(d, t->access));
 	put_text(o, "trust", t->trust < MG_TRUST_COUNT ? trust_names[t->trust] : "-");
 	put_terms(d, o, p);
 	json_object_set_new(o, "limits",

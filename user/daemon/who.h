@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who a subscriber is and what is known of it, as text: for reports and logs. */
+#ifndef MG_DAEMON_WHO_H
+#define MG_DAEMON_WHO_H
+
+#include <netinet/in.h>
+
+#include "abi/policy.h"
+
+struct mg_daemon;
+
+#define MG_WHO_STRLEN 64
+
+/* "10.1.2.3", "2001:db8::/64", or MG_WHO_ID and 16 hex digits of an identity. Written into text and
+ * returned. */
+#define MG_WHO_ID "id:"
+const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
+			  const struct mg_subscriber *who);
+/* Names of what tickets and addresses stand for; NULL: nothing that has a name. */
+const char *mg_who_service(const struct mg_daemon *d, uint32_t number);
+const char *mg_who_access(const struct mg_daemon *d, uint32_t number);
+/* The access network that an address is in, as the kernel's side would say. */
+const char *mg_who_access_of(const struct mg_daemon *d, const struct in6_addr *ip);
+
+#endif

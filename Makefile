@@ -99,16 +99,19 @@ WRAP_test_gateway := mg_check_close mg_check_open mg_check_state mg_nexthop_find
                      mg_nexthop_watch_drain mg_steer_each mg_steer_get_group mg_steer_get_proxy mg_steer_push \
                      mg_steer_ring mg_steer_set_gateway mg_steer_set_group mg_steer_set_mine mg_steer_set_neighbours \
                      mg_steer_set_peers mg_steer_set_proxy mg_steer_set_rules mg_steer_set_virtual
-WRAP_test_relay := clock_gettime
-WRAP_test_requests := clock_gettime
-WRAP_test_session := clock_gettime
+WRAP_ADMISSION := mg_admission_close_session mg_admission_joined mg_admission_open_session mg_admission_token \
+                  mg_diag_end_connection mg_mptcp_subflows
+WRAP_test_relay := $(WRAP_ADMISSION) clock_gettime
+WRAP_test_requests := $(WRAP_ADMISSION) clock_gettime
+WRAP_test_session := $(WRAP_ADMISSION) clock_gettime
 WRAP_test_sessionlog := syslog write
-WRAP_test_session_faults := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv \
+WRAP_test_session_faults := $(WRAP_ADMISSION) accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv \
                             send socket
-WRAP_HELD := accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv send socket \
-             mg_dp_holder mg_dp_synack_take mg_sock_abort mg_sock_local mg_sock_syn_repeats mg_mptcp_received_bytes \
+WRAP_HELD := $(WRAP_ADMISSION) accept4 calloc clock_gettime connect epoll_ctl malloc open realloc recv send socket \
+             mg_dp_admission mg_dp_holder mg_dp_synack_take mg_sock_abort mg_sock_local mg_sock_syn_repeats mg_mptcp_received_bytes \
              mg_hold_announce mg_hold_beat mg_hold_fd mg_hold_learn mg_hold_listen_ip mg_hold_pass mg_hold_read mg_hold_release mg_hold_reset \
              mg_hold_stand_in mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
+WRAP_test_admit := $(WRAP_HELD)
 WRAP_test_held := $(WRAP_HELD)
 WRAP_test_held_again := $(WRAP_HELD)
 WRAP_test_held_ends := $(WRAP_HELD)

@@ -91,6 +91,13 @@ WRAP(struct mg_holder *, mg_dp_holder, struct mg_dp *dp)
 	return (struct mg_holder *)dp;
 }
 
+/* The rig has one of its own. */
+WRAP(struct mg_admission *, mg_dp_admission, struct mg_dp *dp)
+{
+	(void)dp;
+	return NULL;
+}
+
 WRAP(int, mg_dp_synack_take, struct mg_dp *dp, const struct mg_ep *local, const struct mg_ep *peer,
      const uint8_t opts[40])
 {

@@ -12,6 +12,7 @@
 #ifndef MG_TESTS_SESSION_RIG_H
 #define MG_TESTS_SESSION_RIG_H
 
+#include "fake_admission.h"
 #include "peers.h"
 
 #include <arpa/inet.h>
@@ -46,6 +47,7 @@ struct rig {
 	int client, server;   /* -1: none */
 	size_t acked;	 /* bytes the broken side sent and the converter has, see the reset tests */
 	const void *arg; /* of the test */
+	bool counts_alone; /* without admission in the kernel */
 };
 
 /* ---- the workers' clock --------------------------------------------------------------------- */
@@ -130,6 +132,7 @@ static inline void rig_assert_empty(struct rig *r)
 	for (size_t i = 0; i < MG_PENDING_SHARDS; i++)
 		assert_int_equal(r->proxy.pending.shard[i].n, 0);
 	assert_int_equal(atomic_load(&r->proxy.sessions), 0);
+	fake_assert_empty();
 }
 
 static inline struct mg_stats rig_stats(struct rig *r)
@@ -301,6 +304,8 @@ static inline void rig_start(struct rig *r, unsigned int workers)
 	r->fds_before = rig_count_fds();
 	assert_int_equal(mg_proxy_start(&r->proxy, r->dp, workers, &r->policy), 0);
 	r->running = true;
+	if (!r->counts_alone)
+		r->proxy.admission = fake_admission();
 }
 
 static inline void rig_stop(struct rig *r)
@@ -314,6 +319,7 @@ static inline int rig_setup(void **state)
 {
 	struct rig *r = calloc(1, sizeof(*r));
 
+	fake_reset(&r->config.converter.max_sessions);
 	r->arg = *state;
 	r->client = r->server = -1;
 	r->listen[0] = ep_of(CONVERTER);
@@ -350,6 +356,7 @@ static inline int rig_teardown(void **state)
 	if (r->running)
 		assert_true(wait_until(rig_stats(r).active == 0));
 	rig_stop(r);
+	fake_assert_empty();
 	assert_int_equal(rig_count_fds(), r->fds_before);
 	rig_close(&r->listener);
 	free(r);

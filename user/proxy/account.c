@@ -86,7 +86,10 @@ void mg_session_describe(struct mg_session *s, struct mg_session_row *row)
 		.age_ms = s->worker->loop.now_ms - s->opened_ms,
 		.idle_ms = s->worker->loop.now_ms - s->active_ms,
 		.held_bytes = s->up.len + s->down.len,
+		.counted_token = s->counted_token,
+		.ticket = s->ticket,
 	};
+	memcpy(row->policy, mg_session_policy(s)->name, sizeof(row->policy));
 	if (!mg_mptcp_read(fd, &m))
 		row->token = m.token;
 	row->n_subflows = mg_mptcp_subflows(fd, row->subflows, MG_MPTCP_SUBFLOWS_MAX);

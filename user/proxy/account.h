@@ -52,7 +52,10 @@ struct mg_session_row {
 	struct mg_ep client, converter, server, source;
 	bool has_server, has_source;
 	bool mptcp, fallback, server_mptcp;
-	uint32_t token; /* 0: none */
+	uint32_t token;		/* 0: none */
+	uint32_t counted_token; /* by which its subflows are charged; 0: they are not */
+	struct mg_ticket ticket;
+	char policy[MG_MEMBER_NAME]; /* its name */
 	struct mg_mptcp_subflow subflows[MG_MPTCP_SUBFLOWS_MAX];
 	int n_subflows;
 	uint64_t bytes_up, bytes_down;

@@ -155,5 +155,6 @@ void mg_session_adopt(struct mg_session *s, int fd, bool mptcp)
 		return;
 	}
 	register_token(s);
+	mg_admit_token(s);
 	mg_session_walk(s);
 }

@@ -26,18 +26,17 @@ static int connect_as_client(struct mg_session *s)
 
 static int open_connection(struct mg_session *s)
 {
-	const struct mg_config *c = s->worker->policy->config;
 	const struct mg_ep *source = &s->client_ep;
 
 	switch (s->kind) {
 	case MG_HOLD_INTERCEPT:
-		if (c->intercept.source != MG_SOURCE_PRESERVED)
+		if (mg_session_source(s) != MG_SOURCE_PRESERVED)
 			break;
 		/* Nobody asked for us: the server sees what it would see without. */
 		return connect_as_client(s);
 	case MG_HOLD_CONVERT:
 		/* The UE's own address goes on only into its own family. */
-		if (c->converter.source == MG_SOURCE_PRESERVED &&
+		if (mg_session_source(s) == MG_SOURCE_PRESERVED &&
 		    mg_ip_is_v4(&source->ip) == mg_ip_is_v4(&s->server_ep.ip))
 			return mg_sock_connect(&s->server.io.fd, &s->server_ep, source,
 					       s->want_mptcp);

@@ -207,33 +207,79 @@ static bool has_room(const struct mg_session *s)
 	return mg_sock_has_room(2 * atomic_load(&s->worker->proxy->unaccepted) + 1);
 }
 
+static enum mg_step by_policy(struct mg_session *s)
+{
+	switch (mg_session_policy(s)->refuse) {
+	case MG_REFUSE_RESET:
+		mg_session_refuse(s);
+		break;
+	case MG_REFUSE_DROP:
+		break;
+	case MG_REFUSE_PASS:
+	case MG_REFUSE_COUNT:
+		return pass(s, MG_CLOSE_NOT_ADMITTED, MG_PASSED_REFUSED);
+	}
+	s->reason = MG_CLOSE_NOT_ADMITTED;
+	return MG_STEP_CLOSE;
+}
+
+/* Somebody else's access network: no session of it is taken over. It may still use the servers. */
+static enum mg_step by_trust(struct mg_session *s)
+{
+	const struct mg_policy *p = s->worker->policy;
+	size_t access = mg_policy_access(p, s->ticket.access);
+
+	if (access == MG_CONFIG_NONE || !p->config->policies.access[access].drop_transit)
+		return pass(s, MG_CLOSE_NOT_ADMITTED, MG_PASSED_REFUSED);
+	s->reason = MG_CLOSE_NOT_ADMITTED;
+	return MG_STEP_CLOSE;
+}
+
+static enum mg_step admit(struct mg_session *s)
+{
+	const struct mg_admit_said said = mg_admit_session(s, false);
+
+	switch (said.refusal) {
+	case MG_ADMITTED:
+		return MG_STEP_NEXT;
+	case MG_REFUSAL_NO_COOKIE:
+	case MG_REFUSAL_TRANSIT:
+		return by_trust(s);
+	case MG_REFUSAL_OVER_PROXY:
+		break;
+	default:
+		if (said.refusal > 0)
+			return by_policy(s);
+		break;
+	}
+	s->reason = MG_CLOSE_OVERLOAD; /* intercept.on_overload */
+	return MG_STEP_CLOSE;
+}
+
+static bool is_intercepted(const struct mg_session *s)
+{
+	return s->kind == MG_HOLD_CPE || s->mode == MG_MODE_TAKE_OVER || s->mode == MG_MODE_HYBRID;
+}
+
 enum mg_step mg_held_start(struct mg_session *s)
 {
 	const struct mg_policy *p = s->worker->policy;
+	bool hybrid = s->kind != MG_HOLD_CPE && s->mode == MG_MODE_HYBRID;
+	enum mg_step said;
 
 	if (s->kind == MG_HOLD_CONVERT)
 		return MG_STEP_NEXT; /* greet judges it */
-	if (p->draining || !has_room(s) || mg_policy_is_own(p, &s->server_ep.ip))
+	if (p->draining || !has_room(s) || mg_policy_is_own(p, &s->server_ep.ip) ||
+	    !is_intercepted(s))
 		return pass(s, MG_CLOSE_PASSED, MG_PASSED_OVERLOAD);
-	if (atomic_load(&s->worker->proxy->sessions) > p->config->converter.max_sessions) {
-		s->reason = MG_CLOSE_OVERLOAD; /* intercept.on_overload */
-		return MG_STEP_CLOSE;
-	}
-	if (s->kind == MG_HOLD_CPE) {
-		s->want_mptcp = true;
-		return MG_STEP_NEXT;
-	}
-	switch (s->mode) {
-	case MG_MODE_TAKE_OVER:
-		return MG_STEP_NEXT;
-	case MG_MODE_HYBRID:
-		return judge_hybrid(s);
-	case MG_MODE_OFF:
-	case MG_MODE_TRANSPARENT:
-	case MG_MODE_COUNT:
-		break;
-	}
-	return pass(s, MG_CLOSE_PASSED, MG_PASSED_OVERLOAD);
+	/* It is none of ours, and needs nobody's leave. */
+	if (hybrid && s->known == MG_KNOWN_MPTCP)
+		return judge(s, s->known);
+	said = admit(s);
+	if (said != MG_STEP_NEXT)
+		return said;
+	s->want_mptcp = s->kind == MG_HOLD_CPE;
+	return hybrid ? judge_hybrid(s) : MG_STEP_NEXT;
 }
 
 enum mg_step mg_held_step(struct mg_session *s)

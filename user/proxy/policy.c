@@ -57,6 +57,17 @@ enum mg_destination mg_policy_destination(const struct mg_policy *p, const struc
 	return MG_DESTINATION_OK;
 }
 
+bool mg_policy_has_third_party(const struct mg_policy *p)
+{
+	const struct mg_config_policies *all = &p->config->policies;
+
+	for (size_t i = 0; i < all->n_access; i++) {
+		if (all->access[i].trust == MG_TRUST_THIRD_PARTY)
+			return true;
+	}
+	return false;
+}
+
 size_t mg_policy_supported(const struct mg_policy *p, uint8_t kinds[MG_POLICY_KINDS_MAX])
 {
 	size_t n = 0;

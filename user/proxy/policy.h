@@ -53,6 +53,9 @@ enum mg_destination mg_policy_destination(const struct mg_policy *p, const struc
 /* An address of this host, or in a network that is delivered here. */
 bool mg_policy_is_own(const struct mg_policy *p, const struct in6_addr *ip);
 
+/* Is there an access network whose sessions need a cookie? */
+bool mg_policy_has_third_party(const struct mg_policy *p);
+
 /* The TCP options an Info TLV hears of (RFC 8803, Supported TCP Extensions TLV): how many. */
 #define MG_POLICY_KINDS_MAX 3
 size_t mg_policy_supported(const struct mg_policy *p, uint8_t kinds[MG_POLICY_KINDS_MAX]);

@@ -14,7 +14,9 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	uint64_t seed;
 	int err;
 
-	*p = (struct mg_proxy){ .dp = dp, .holder = dp ? mg_dp_holder(dp) : NULL };
+	*p = (struct mg_proxy){ .dp = dp,
+				.holder = dp ? mg_dp_holder(dp) : NULL,
+				.admission = dp ? mg_dp_admission(dp) : NULL };
 	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
 		return -errno;
 	err = mg_pending_init(&p->pending, seed);

@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#include "proxy/admit.h"
 #include "proxy/again.h"
 #include "proxy/offers.h"
 #include "proxy/pending.h"
@@ -22,7 +23,8 @@ struct mg_proxy {
 	struct mg_pending pending;
 	struct mg_offers offers;
 	struct mg_via_memory via;
-	struct mg_holder *holder; /* NULL: no SYN is held */
+	struct mg_holder *holder;	/* NULL: no SYN is held */
+	struct mg_admission *admission; /* NULL: all are let in, up to converter.max_sessions */
 	struct mg_servers servers;
 	struct mg_again again;
 	struct mg_sharing sharing;

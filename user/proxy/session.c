@@ -35,11 +35,6 @@ const char *mg_close_reason_label(enum mg_close_reason reason)
 	return reasons[reason];
 }
 
-const struct mg_config_policy *mg_session_policy(const struct mg_session *s)
-{
-	return mg_policy_numbered(s->worker->policy, s->ticket.policy);
-}
-
 const char *mg_session_state_name(enum mg_session_state state)
 {
 	static const char *const names[] = {
@@ -342,6 +337,7 @@ static void client_ready(struct mg_io *io, uint32_t events)
 
 	if (s->early && io->fd >= 0 && !mg_sock_in_handshake(io->fd)) {
 		s->early = false;
+		mg_admit_token(s);
 		if (s->mptcp)
 			mg_sock_push(io->fd);
 		if (s->state == MG_SESSION_RELAY)
@@ -494,6 +490,7 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
 	else if (s->client.io.fd >= 0)
 		mg_sock_abort(s->client.io.fd);
 	s->client.io.fd = -1;
+	mg_admit_release(s);
 	w->stats.closed++;
 	w->stats.active--;
 	w->stats.closed_by[reason]++;

@@ -33,13 +33,13 @@
 #include "base/loop.h"
 #include "base/pool.h"
 #include "base/timer.h"
+#include "config/config.h"
 #include "proxy/servers.h"
 #include "proxy/sharing.h"
 #include "sys/hold.h"
 #include "sys/sock.h"
 #include "wire/convert.h"
 
-struct mg_config_policy;
 struct mg_port;
 struct mg_via;
 struct mg_worker;
@@ -83,6 +83,7 @@ enum mg_session_state {
 	X(DECLINED, declined, "the server refused, and the client heard so: RST or ICMP")    \
 	X(UNANSWERED, unanswered, "the server did not answer, and neither did we")           \
 	X(ACCEPT_TIMEOUT, accept_timeout, "the client did not end its handshake")            \
+	X(NOT_ADMITTED, not_admitted, "a held SYN that a policy denies, or a limit refuses") \
 	X(OPERATOR, operator, "closed by mpgatectl")                                         \
 	X(DRAINED, drained, "still open when drain_timeout_s was over")
 
@@ -146,6 +147,7 @@ struct mg_session {
 
 	struct mg_ep client_ep, converter_ep, server_ep, source_ep;
 	struct mg_ticket ticket; /* what it was charged for; of nothing until then */
+	uint32_t counted_token;	 /* its subflows are charged by it; 0: they are not */
 	bool mptcp;		 /* the client's handshake was MPTCP */
 	bool early;		 /* the handshake was not over when last looked at */
 	bool fallback;		 /* and then, or because of it, became TCP */
@@ -213,6 +215,8 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason);
 
 /* What holds for it now: a reload may change it. The default policy before it was charged. */
 const struct mg_config_policy *mg_session_policy(const struct mg_session *s);
+/* From whose address its server hears: as its policy has it, else what it began as. */
+enum mg_source mg_session_source(const struct mg_session *s);
 
 const char *mg_session_state_name(enum mg_session_state state);
 const char *mg_close_reason_label(enum mg_close_reason reason);

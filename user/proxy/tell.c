@@ -21,8 +21,7 @@ enum failure {
 /* From the client's own address and port, or not at all */
 static bool as_client(const struct mg_session *s)
 {
-	return s->kind == MG_HOLD_INTERCEPT &&
-	       s->worker->policy->config->intercept.source == MG_SOURCE_PRESERVED;
+	return s->kind == MG_HOLD_INTERCEPT && mg_session_source(s) == MG_SOURCE_PRESERVED;
 }
 
 static enum failure kind_of(const struct mg_session *s)

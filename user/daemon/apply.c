@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "sys/admission.h"
 #include "sys/rtnl.h"
 #include "sys/sysctl.h"
 
@@ -61,35 +62,120 @@ static void make_cookie_keys(struct mg_daemon *d, struct mg_cookie_keys *keys)
 		     d->loop.now_ms + ((uint64_t)(epoch + 1) * rotate_s - now_s) * 1000);
 }
 
-int mg_daemon_apply(struct mg_daemon *d)
+static uint32_t group_number(void *ctx, const char *name)
 {
-	struct mg_policy *next = calloc(1, sizeof(*next)), *last = d->policy;
-	struct mg_rtnl_own own = { 0 }, last_own = d->own;
-	int err = next ? mg_rtnl_own(&own) : -ENOMEM;
+	const struct mg_daemon *d = ctx;
 
-	if (err) {
-		mg_error("policy: cannot read this host's addresses: %s", strerror(-err));
-		free(next);
-		/* What called for a new policy still does. */
-		mg_timer_arm(&d->loop.timers, &d->cookie_timer, mg_clock_ms() + RETRY_MS);
-		return err;
+	return d->gate ? mg_gate_group_number(d->gate, name) : 0;
+}
+
+int mg_daemon_set_policies(struct mg_daemon *d, const struct mg_config *c)
+{
+	return mg_admission_apply(mg_dp_admission(d->dp), c, group_number, d);
+}
+
+void mg_daemon_free_policy(struct mg_policy *p)
+{
+	if (!p)
+		return;
+	free(p->policies);
+	free(p->services);
+	free(p->access);
+	free(p);
+}
+
+/* By number, as sessions' tickets name them. */
+static int make_tables(struct mg_policy *p, const struct mg_admission *a)
+{
+	const struct mg_config_policies *all = &p->config->policies;
+
+	p->policies = calloc(MG_POLICIES_MAX, sizeof(struct mg_config_policy *));
+	p->services = calloc(MG_SERVICES_MAX, sizeof(struct mg_config_service *));
+	p->access = calloc(MG_ACCESS_MAX, sizeof(*p->access));
+	if (!p->policies || !p->services || !p->access)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < MG_POLICIES_MAX; i++) {
+		size_t at = mg_admission_policy(a, i);
+
+		p->policies[i] = at < all->n_policies ? &all->policies[at] : NULL;
 	}
-	*next = (struct mg_policy){
+	for (uint32_t i = 0; i < MG_SERVICES_MAX; i++) {
+		size_t at = mg_admission_service(a, i);
+
+		p->services[i] = at < all->n_services ? &all->services[at] : NULL;
+	}
+	for (uint32_t i = 0; i < MG_ACCESS_MAX; i++)
+		p->access[i] = mg_admission_access(a, i);
+	p->n_policies = MG_POLICIES_MAX;
+	p->n_services = MG_SERVICES_MAX;
+	p->n_access = MG_ACCESS_MAX;
+	return 0;
+}
+
+static struct mg_policy *make_policy(struct mg_daemon *d, const struct mg_rtnl_own *own)
+{
+	struct mg_policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = (struct mg_policy){
 		.config = d->config,
-		.own = own.ips,
-		.n_own = own.n_ips,
-		.own_nets = own.nets,
-		.n_own_nets = own.n_nets,
+		.own = own->ips,
+		.n_own = own->n_ips,
+		.own_nets = own->nets,
+		.n_own_nets = own->n_nets,
 		.draining = d->state == MG_DAEMON_DRAINING,
 		.sack = mg_sysctl_read("net/ipv4/tcp_sack", 0) != 0,
 		.timestamps = mg_sysctl_read("net/ipv4/tcp_timestamps", 0) != 0,
 	};
+	if (!make_tables(p, mg_dp_admission(d->dp)))
+		return p;
+	mg_daemon_free_policy(p);
+	return NULL;
+}
+
+/* XDP judges third parties' cookies whether the converter asks others for them or not. */
+static int tell_cookies(struct mg_daemon *d, const struct mg_cookie_keys *keys)
+{
+	int err = mg_admission_set_cookies(mg_dp_admission(d->dp), keys);
+
+	if (err)
+		mg_error("cannot tell the kernel's side the keys of cookies: %s", strerror(-err));
+	return err;
+}
+
+/* What called for a new policy still does. */
+static void try_again(struct mg_daemon *d)
+{
+	mg_timer_arm(&d->loop.timers, &d->cookie_timer, mg_clock_ms() + RETRY_MS);
+}
+
+int mg_daemon_apply(struct mg_daemon *d)
+{
+	struct mg_policy *next = NULL, *last = d->policy;
+	struct mg_rtnl_own own = { 0 }, last_own = d->own;
+	int err = mg_rtnl_own(&own);
+
+	if (err) {
+		mg_error("policy: cannot read this host's addresses: %s", strerror(-err));
+		try_again(d);
+		return err;
+	}
+	next = make_policy(d, &own);
+	if (!next) {
+		mg_error("policy: out of memory");
+		mg_rtnl_own_free(&own);
+		try_again(d);
+		return -ENOMEM;
+	}
 	make_cookie_keys(d, &next->cookies);
+	if (tell_cookies(d, &next->cookies))
+		try_again(d);
 	d->policy = next;
 	d->own = own;
 	if (d->proxy_running)
 		mg_proxy_set_policy(&d->proxy, next);
-	free(last);
+	mg_daemon_free_policy(last);
 	mg_rtnl_own_free(&last_own);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "daemon/control.h"
+#include "daemon/paths.h"
 #include "sys/caps.h"
 #include "sys/claim.h"
 #include "sys/rtnl.h"
@@ -38,41 +39,6 @@ static void signal_ready(struct mg_io *io, uint32_t events)
 		else
 			mg_daemon_drain(d);
 	}
-}
-
-/* At one of our listeners: a converter's, or one that takes what is addressed to somebody else. */
-static bool ours(void *ctx, const struct mg_ep *local)
-{
-	const struct mg_daemon *d = ctx;
-	const struct mg_config_converter *c = &d->config->converter;
-
-	if (d->config->intercept.mode != MG_MODE_OFF && d->policy &&
-	    !mg_policy_is_own(d->policy, &local->ip))
-		return true;
-	for (size_t i = 0; i < c->n_listen; i++) {
-		if (mg_ep_equal(&c->listen[i], local))
-			return true;
-	}
-	return false;
-}
-
-static void path_event(void *ctx, const struct mg_pm_event *ev)
-{
-	struct mg_daemon *d = ctx;
-
-	if (ev->kind == MG_PM_LOST)
-		mg_warn("path events were lost: backup flags are unknown until they change");
-	mg_tokens_event(&d->tokens, ev, ours, d);
-	mg_publish_event(d->publish, ev,
-			 ev->kind == MG_PM_CREATED && (ev->server_side || ours(d, &ev->local)));
-}
-
-static void pm_ready(struct mg_io *io, uint32_t events)
-{
-	struct mg_daemon *d = mg_container_of(io, struct mg_daemon, pm_io);
-
-	(void)events;
-	mg_pm_read(d->pm, path_event, d);
 }
 
 static void syn_seen(void *ctx, const struct mg_dp_syn *syn)
@@ -227,17 +193,6 @@ static int start_dp(struct mg_daemon *d)
 	return watch(d, &d->dp_io, mg_dp_events_fd(d->dp), dp_ready);
 }
 
-static int start_path_events(struct mg_daemon *d)
-{
-	int err = mg_tokens_init(&d->tokens);
-
-	if (err)
-		return err;
-	err = mg_pm_open(&d->pm);
-	d->features.have[MG_FEATURE_PATH_EVENTS] = !err;
-	return err ? 0 : watch(d, &d->pm_io, mg_pm_fd(d->pm), pm_ready);
-}
-
 static void stop_rules(struct mg_daemon *d)
 {
 	if (d->rules_claim < 0)
@@ -293,7 +248,7 @@ static int start_kernel_side(struct mg_daemon *d)
 	if (!err)
 		err = start_rules(d);
 	if (!err)
-		err = start_path_events(d);
+		err = mg_paths_open(d);
 	if (!err && d->config->cpe.n_lan)
 		err = mg_subflows_open(&d->subflows, d->config);
 	if (err)
@@ -310,6 +265,9 @@ static int start_proxy(struct mg_daemon *d)
 {
 	int err = mg_daemon_load_cookie_key(d);
 
+	/* Before there is anybody to come in. Groups of gateways are not known yet. */
+	if (!err)
+		err = mg_daemon_set_policies(d, d->config);
 	if (!err)
 		err = mg_daemon_apply(d);
 	if (!err)
@@ -339,6 +297,9 @@ static int start_gate(struct mg_daemon *d)
 
 	to.ctx = d->gate;
 	if (err || !d->gate)
+		return err;
+	err = mg_daemon_set_policies(d, d->config);
+	if (err)
 		return err;
 	err = mg_publish_open(&d->publish, &d->loop, &to);
 	if (err)
@@ -400,8 +361,7 @@ void mg_daemon_stop(struct mg_daemon *d)
 	if (d->proxy_running)
 		mg_proxy_stop(&d->proxy);
 	mg_subflows_close(d->subflows);
-	mg_pm_close(d->pm);
-	mg_tokens_free(&d->tokens);
+	mg_paths_close(d);
 	stop_rules(d);
 	mg_dp_close(d->dp);
 	mg_announce_close(&d->announce);
@@ -413,6 +373,6 @@ void mg_daemon_stop(struct mg_daemon *d)
 		mg_runtime_unlock(d->config->runtime_dir, d->lock_fd);
 	if (d->loop_ready)
 		mg_loop_free(&d->loop);
-	free(d->policy);
+	mg_daemon_free_policy(d->policy);
 	mg_rtnl_own_free(&d->own);
 }

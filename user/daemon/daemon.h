@@ -55,7 +55,8 @@ struct mg_daemon {
 	struct mg_publish *publish;   /* NULL: nobody brings joins here */
 
 	struct mg_io signal_io, pm_io, dp_io, address_io;
-	struct mg_timer cookie_timer, drain_timer, reload_timer, announce_timer;
+	struct mg_timer cookie_timer, drain_timer, reload_timer, announce_timer, sweep_timer;
+	bool paths_lost; /* events of the path manager were; not yet made good for */
 	uint64_t drain_deadline_ms;
 };
 
@@ -81,6 +82,10 @@ int mg_daemon_del_policy(struct mg_daemon *d, const char *name, FILE *findings);
 
 /* apply.c: makes a policy of config, addresses, cookie keys and state, and puts it in force. */
 int mg_daemon_apply(struct mg_daemon *d);
+void mg_daemon_free_policy(struct mg_policy *p); /* NULL is allowed */
+/* Puts a configuration's policies and limits in force in the kernel; the workers' side of them is
+ * mg_daemon_apply's. 0 or -errno, logged. */
+int mg_daemon_set_policies(struct mg_daemon *d, const struct mg_config *c);
 /* Reads cookie_key_file, or makes a key of its own. */
 int mg_daemon_load_cookie_key(struct mg_daemon *d);
 

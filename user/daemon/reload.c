@@ -32,31 +32,46 @@ static int load_next(struct mg_daemon *d, struct mg_config **next, FILE *errors)
 	return err;
 }
 
+static int put(struct mg_daemon *d, struct mg_config *c)
+{
+	int err = mg_sessionlog_set(d->proxy.log, &c->policies.sharing);
+
+	if (!err)
+		err = mg_gate_reload(d->gate, c);
+	if (!err)
+		err = mg_dp_set_intercept(d->dp, c);
+	/* What policies speak of is there by now. */
+	if (!err)
+		err = mg_daemon_set_policies(d, c);
+	if (err)
+		return err;
+	d->config = c;
+	return mg_daemon_apply(d);
+}
+
+/* In reverse order. It was in force before; what fails nevertheless is logged there. */
+static void put_back(struct mg_daemon *d, struct mg_config *c)
+{
+	d->config = c;
+	mg_daemon_apply(d);
+	mg_daemon_set_policies(d, c);
+	mg_dp_set_intercept(d->dp, c);
+	mg_gate_reload(d->gate, c);
+	mg_sessionlog_set(d->proxy.log, &c->policies.sharing);
+}
+
 /* All of it or nothing: what the kernel's side was told already is taken back. */
 static int put_in_force(struct mg_daemon *d, struct mg_config *next)
 {
 	const struct mg_pm_event all_anew = { .kind = MG_PM_LOST };
 	struct mg_config *last = d->config;
 	bool ended_sessions = d->gate && d->gate->self;
-	int err = mg_sessionlog_set(d->proxy.log, &next->policies.sharing);
+	int err = put(d, next);
 
-	if (!err)
-		err = mg_dp_set_intercept(d->dp, next);
-	if (!err) {
-		d->config = next;
-		err = mg_daemon_apply(d);
-	}
-	if (!err)
-		err = mg_gate_reload(d->gate, next);
-	if (!err && !ended_sessions)
+	if (err)
+		put_back(d, last);
+	else if (!ended_sessions)
 		mg_publish_event(d->publish, &all_anew, false);
-	if (err) {
-		d->config = last;
-		mg_sessionlog_set(d->proxy.log, &last->policies.sharing);
-		mg_dp_set_intercept(d->dp, last);
-		mg_daemon_apply(d);
-		mg_gate_reload(d->gate, last);
-	}
 	mg_config_free(err ? next : last);
 	return err;
 }

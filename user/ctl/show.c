@@ -121,6 +121,18 @@ static void show_hold(const json_t *result)
 	putchar('\n');
 }
 
+static void show_policies(const json_t *policies)
+{
+	char buf[MG_HUMAN_STRLEN];
+
+	if (!json_is_true(json_object_get(policies, "active")))
+		return;
+	putchar('\n');
+	mg_print_styled(MG_BOLD, "POLICIES");
+	printf("  %s of %s\n", mg_human_count(buf, mg_get_number(policies, "policies")),
+	       mg_get_text(policies, "path"));
+}
+
 static void show_features(json_t *features, const json_t *missing)
 {
 	const char *name;
@@ -158,14 +170,16 @@ void mg_show_status(const json_t *result)
 		show_converter(json_object_get(result, "converter"));
 	if (json_is_object(json_object_get(result, "intercept")))
 		show_hold(result);
+	show_policies(json_object_get(result, "policies"));
 	mg_show_gateway(json_object_get(result, "gateway"));
 	show_features(json_object_get(result, "features"), json_object_get(result, "missing"));
 }
 
 void mg_show_sessions(const json_t *result)
 {
-	static const char *const heads[] = { ">ID",    "KIND", "STATE", "CLIENT", "SERVER", "MODE",
-					     ">PATHS", ">UP",  ">DOWN", ">AGE",	  NULL };
+	static const char *const heads[] = { ">ID",    "KIND",	"STATE",  "CLIENT",
+					     "SERVER", "MODE",	"POLICY", ">PATHS",
+					     ">UP",    ">DOWN", ">AGE",	  NULL };
 	struct mg_table *t = mg_table_new(heads);
 	char buf[MG_HUMAN_STRLEN];
 	const json_t *at;
@@ -185,6 +199,7 @@ void mg_show_sessions(const json_t *result)
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "client"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "server"));
 		mg_table_cell(t, mode_style(mode), "%s", mode);
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "policy"));
 		mg_table_cell(t, MG_PLAIN, "%zu", json_array_size(json_object_get(at, "subflows")));
 		mg_table_cell(t, MG_PLAIN, "%s",
 			      mg_human_bytes(buf, mg_get_number(at, "bytes_up")));
@@ -223,7 +238,7 @@ void mg_show_servers(const json_t *result)
 
 static void show_subflows(const json_t *list)
 {
-	static const char *const heads[] = { "LOCAL", "REMOTE", "BACKUP", NULL };
+	static const char *const heads[] = { "LOCAL", "REMOTE", "ACCESS", "BACKUP", NULL };
 	struct mg_table *t;
 	const json_t *at;
 	size_t i;
@@ -236,6 +251,7 @@ static void show_subflows(const json_t *list)
 
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "local"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "remote"));
+		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "access"));
 		mg_table_cell(t, backup ? MG_YELLOW : MG_PLAIN, backup ? "yes" : "no");
 	}
 	putchar('\n');

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "daemon/put.h"
 #include "daemon/report_policy.h"
+#include "daemon/who.h"
 #include "wire/store_url.h"
 
 static const char *const kind_names[] = {
@@ -63,6 +64,21 @@ static json_t *interfaces(struct mg_dp *dp)
 	return all;
 }
 
+/* How many of them are in force, and the file they are from. */
+static json_t *policies(struct mg_daemon *d)
+{
+	const struct mg_config_policies *p = &d->config->policies;
+	json_t *o = json_object();
+
+	put_bool(o, "active", p->any);
+	put_number(o, "policies", p->n_policies);
+	put_number(o, "subscribers", p->n_subscribers);
+	put_number(o, "services", p->n_services);
+	put_number(o, "access_networks", p->n_access);
+	put_text(o, "path", d->config_path);
+	return o;
+}
+
 json_t *mg_report_status(struct mg_daemon *d)
 {
 	json_t *o = json_object(), *converter = json_object(), *listen = json_array();
@@ -88,6 +104,7 @@ json_t *mg_report_status(struct mg_daemon *d)
 	put_number(converter, "active", stats.active);
 	put_number(converter, "accepted", stats.accepted);
 	json_object_set_new(o, "converter", converter);
+	json_object_set_new(o, "policies", policies(d));
 	mg_report_on_path(d, o);
 	mg_report_gateway(d, o);
 	return o;
@@ -103,12 +120,24 @@ static json_t *subflows(struct mg_daemon *d, const struct mg_session_row *row)
 
 		put_ep(o, "local", &sub->local);
 		put_ep(o, "remote", &sub->remote);
+		put_name(o, "access", mg_who_access_of(d, &sub->remote.ip));
 		put_bool(o, "backup",
 			 row->token && mg_tokens_backup(&d->tokens, row->token, &sub->local,
 							&sub->remote));
 		json_array_append_new(all, o);
 	}
 	return all;
+}
+
+/* As what it was charged for; who was not is nobody's session yet. */
+static void put_admission(struct mg_daemon *d, json_t *o, const struct mg_session_row *row)
+{
+	bool charged = row->ticket.charged;
+	char who[MG_WHO_STRLEN];
+
+	put_name(o, "subscriber", charged ? mg_who_format(who, d, &row->ticket.subscriber) : NULL);
+	put_name(o, "policy", charged ? row->policy : NULL);
+	put_name(o, "service", mg_who_service(d, row->ticket.service));
 }
 
 static json_t *session(struct mg_daemon *d, const struct mg_session_row *row)
@@ -128,6 +157,7 @@ static json_t *session(struct mg_daemon *d, const struct mg_session_row *row)
 		put_ep(o, "source", &row->source);
 	else
 		json_object_set_new(o, "source", json_null());
+	put_admission(d, o, row);
 	put_bool(o, "mptcp", row->mptcp);
 	put_bool(o, "fallback", row->fallback);
 	put_bool(o, "server_mptcp", row->server_mptcp);

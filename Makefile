@@ -101,6 +101,7 @@ WRAP_test_gateway := mg_check_close mg_check_open mg_check_state mg_nexthop_find
                      mg_steer_set_peers mg_steer_set_proxy mg_steer_set_rules mg_steer_set_virtual
 WRAP_ADMISSION := mg_admission_close_session mg_admission_joined mg_admission_open_session mg_admission_token \
                   mg_diag_end_connection mg_mptcp_subflows
+WRAP_test_reserve := mg_admission_account mg_admission_reserve
 WRAP_test_relay := $(WRAP_ADMISSION) clock_gettime
 WRAP_test_requests := $(WRAP_ADMISSION) clock_gettime
 WRAP_test_session := $(WRAP_ADMISSION) clock_gettime

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "proxy/provision.h"
 #include "proxy/proxy.h"
 
 static struct mg_span span(const void *data, size_t len)
@@ -44,11 +45,26 @@ static enum mg_step refuse_message(struct mg_session *s, struct mg_convert_buf *
 	return refuse(s, code);
 }
 
-static enum mg_step inform(struct mg_session *s, struct mg_convert_buf *answer)
+static bool shows_cookie(const struct mg_session *s, const struct mg_convert_msg *msg)
 {
-	uint8_t kinds[MG_POLICY_KINDS_MAX];
+	return msg->cookie_present &&
+	       mg_cookie_valid(&s->worker->policy->cookies, &s->client_ep.ip, msg->cookie);
+}
 
+static enum mg_step inform(struct mg_session *s, struct mg_convert_buf *answer,
+			   const struct mg_convert_msg *msg, struct mg_span received)
+{
+	struct mg_provision_request req;
+	uint8_t kinds[MG_POLICY_KINDS_MAX];
+	int err = msg->provision_present ? mg_provision_parse_request(&req, msg->provision) : 0;
+
+	if (err)
+		return refuse_message(s, answer,
+				      err == -EBADMSG ? MG_CE_MALFORMED : MG_CE_UNSUPPORTED_MESSAGE,
+				      received);
 	mg_convert_put_supported(answer, kinds, mg_policy_supported(s->worker->policy, kinds));
+	if (msg->provision_present)
+		mg_provision_answer(s, &req, shows_cookie(s, msg), answer);
 	s->reason = MG_CLOSE_INFORMED;
 	return MG_STEP_ANSWER;
 }
@@ -72,35 +88,12 @@ static bool options_ok(const struct mg_policy *p, struct mg_connect_opts *opts)
 	return opts->n_unsupported == 0;
 }
 
-static enum mg_step refuse_for_now(struct mg_session *s, struct mg_convert_buf *answer,
-				   uint8_t delay_s)
-{
-	return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
-}
-
-static enum mg_step admit(struct mg_session *s, struct mg_convert_buf *answer, bool cookie_ok)
-{
-	const struct mg_admit_said said = mg_admit_session(s, cookie_ok);
-
-	switch (said.refusal) {
-	case MG_ADMITTED:
-		mg_admit_token(s);
-		return MG_STEP_NEXT;
-	case MG_REFUSAL_DENIED:
-	case MG_REFUSAL_NO_COOKIE:
-	case MG_REFUSAL_BAD_COOKIE:
-		return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
-	default:
-		return refuse_for_now(s, answer, mg_admit_delay_s(s, &said));
-	}
-}
-
 static enum mg_step judge_connect(struct mg_session *s, struct mg_convert_buf *answer,
-				  const struct mg_convert_msg *msg, struct mg_span received,
-				  bool cookie_ok)
+				  const struct mg_convert_msg *msg, struct mg_span received)
 {
 	const struct mg_policy *p = s->worker->policy;
 	const struct mg_config_converter *c = &p->config->converter;
+	uint8_t delay_s = (uint8_t)c->retry_after_s;
 	struct mg_connect_opts opts;
 
 	if (mg_convert_parse_opts(&opts, msg->tcp_opts))
@@ -117,42 +110,19 @@ static enum mg_step judge_connect(struct mg_session *s, struct mg_convert_buf *a
 	case MG_DESTINATION_OK:
 		break;
 	}
-	if (p->draining)
-		return refuse_for_now(s, answer, (uint8_t)c->retry_after_s);
+	if (p->draining || atomic_load(&s->worker->proxy->sessions) > c->max_sessions)
+		return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
 	s->want_mptcp = c->server_mptcp == MG_SERVER_MPTCP_ALWAYS ||
 			(c->server_mptcp == MG_SERVER_MPTCP_REQUESTED && opts.mptcp);
 	s->want_info = msg->info;
-	return admit(s, answer, cookie_ok);
-}
-
-/* Who comes from somebody else's access network was given one by other means, or is not let in. */
-static enum mg_step judge_cookie(struct mg_session *s, struct mg_convert_buf *answer,
-				 const struct mg_convert_msg *msg)
-{
-	const struct mg_policy *p = s->worker->policy;
-
-	s->server_ep = msg->peer;
-	if (mg_policy_has_third_party(p) && mg_admit_is_third_party(s))
-		return admit(s, answer, false);
-	if (p->config->converter.cookie != MG_COOKIE_REQUIRED)
-		return MG_STEP_NEXT;
-	if (!msg->cookie_present) {
-		uint8_t cookie[MG_COOKIE_BYTES];
-
-		mg_cookie_make(cookie, &p->cookies, &s->client_ep.ip);
-		mg_convert_put_error_cookie(answer, span(cookie, sizeof(cookie)));
-		return refuse(s, MG_CE_MISSING_COOKIE);
-	}
-	return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
+	return MG_STEP_NEXT;
 }
 
 static enum mg_step judge(struct mg_session *s, struct mg_convert_buf *answer,
 			  const struct mg_convert_msg *msg, struct mg_span received)
 {
 	const struct mg_policy *p = s->worker->policy;
-	bool cookie_ok =
-		msg->cookie_present && mg_cookie_valid(&p->cookies, &s->client_ep.ip, msg->cookie);
-	enum mg_step said = MG_STEP_NEXT;
+	uint8_t delay_s = (uint8_t)p->config->converter.retry_after_s;
 
 	/* It does not speak our version, and asks for nothing. */
 	if (msg->error_present) {
@@ -162,13 +132,21 @@ static enum mg_step judge(struct mg_session *s, struct mg_convert_buf *answer,
 	/* Who only asks whether we are there, as gateways do, has to hear that sessions are not to
 	 * come here any more. */
 	if (p->draining && !msg->connect)
-		return refuse_for_now(s, answer, (uint8_t)p->config->converter.retry_after_s);
-	if (!cookie_ok)
-		said = judge_cookie(s, answer, msg);
-	if (said != MG_STEP_NEXT)
-		return said;
-	return msg->connect ? judge_connect(s, answer, msg, received, cookie_ok)
-			    : inform(s, answer);
+		return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
+	if (p->config->converter.cookie == MG_COOKIE_REQUIRED) {
+		if (!msg->cookie_present) {
+			uint8_t cookie[MG_COOKIE_BYTES];
+
+			mg_cookie_make(cookie, &p->cookies, &s->client_ep.ip);
+			mg_convert_put_error_cookie(answer, span(cookie, sizeof(cookie)));
+			return refuse(s, MG_CE_MISSING_COOKIE);
+		}
+		if (!mg_cookie_valid(&p->cookies, &s->client_ep.ip, msg->cookie))
+			return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
+	}
+	if (msg->connect)
+		return judge_connect(s, answer, msg, received);
+	return inform(s, answer, msg, received);
 }
 
 static enum mg_step not_whole(struct mg_session *s, struct mg_convert_buf *answer,
@@ -193,6 +171,15 @@ static ssize_t receive(const struct mg_session *s, void *data, size_t len, int f
 		n = recv(s->client.io.fd, data, len, flags | MSG_DONTWAIT);
 	} while (n < 0 && errno == EINTR);
 	return n;
+}
+
+/* Who has not switched it on knows nothing of Provision, and refuses it as any other type. */
+static int parse(const struct mg_session *s, struct mg_convert_msg *msg,
+		 enum mg_convert_error *error, struct mg_span data)
+{
+	if (s->worker->policy->config->policies.provision.on)
+		return mg_convert_parse_provision(msg, error, MG_FROM_CLIENT, data.data, data.len);
+	return mg_convert_parse(msg, error, MG_FROM_CLIENT, data.data, data.len);
 }
 
 static enum mg_step judge_whole(struct mg_session *s, struct mg_convert_buf *answer,
@@ -220,7 +207,7 @@ enum mg_step mg_greet_step(struct mg_session *s, struct mg_convert_buf *answer)
 		s->client.half = true;
 	if (n <= 0)
 		return not_whole(s, answer, span(NULL, 0));
-	len = mg_convert_parse(&msg, &error, MG_FROM_CLIENT, bytes, (size_t)n);
+	len = parse(s, &msg, &error, span(bytes, (size_t)n));
 	if (len == -EAGAIN)
 		return not_whole(s, answer, span(bytes, (size_t)n));
 	if (len < 0) {
@@ -239,7 +226,7 @@ enum mg_step mg_greet_held(struct mg_session *s, struct mg_convert_buf *answer)
 	struct mg_span data = mg_held_payload(s);
 	enum mg_convert_error error;
 	struct mg_convert_msg msg;
-	int len = mg_convert_parse(&msg, &error, MG_FROM_CLIENT, data.data, data.len);
+	int len = parse(s, &msg, &error, data);
 
 	/* The rest of the message comes after the handshake: nothing to wait for before it. */
 	if (len < 0) {

@@ -23,6 +23,11 @@ size_t mg_policy_access(const struct mg_policy *p, uint32_t number)
 	return number && number < p->n_access ? p->access[number] : MG_CONFIG_NONE;
 }
 
+size_t mg_policy_class(const struct mg_policy *p, uint32_t number)
+{
+	return number && number < p->n_classes ? p->classes[number] : MG_CONFIG_NONE;
+}
+
 int mg_policy_compare_ip(const void *a, const void *b)
 {
 	return memcmp(a, b, sizeof(struct in6_addr));

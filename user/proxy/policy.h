@@ -33,6 +33,8 @@ struct mg_policy {
 	size_t n_access;
 	const struct mg_config_service **services;
 	size_t n_services;
+	size_t *classes;
+	size_t n_classes;
 };
 
 /* The default policy for a number that stands for none any more. */
@@ -41,6 +43,9 @@ const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uin
 const struct mg_config_service *mg_policy_service(const struct mg_policy *p, uint32_t number);
 /* An index into the configuration's access networks, or MG_CONFIG_NONE. */
 size_t mg_policy_access(const struct mg_policy *p, uint32_t number);
+
+/* The same of a class of subscribers */
+size_t mg_policy_class(const struct mg_policy *p, uint32_t number);
 
 enum mg_destination {
 	MG_DESTINATION_OK,

@@ -25,6 +25,7 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	mg_offers_init(&p->offers);
 	mg_again_init(&p->again);
 	mg_via_memory_init(&p->via);
+	mg_reserve_init(&p->reserve);
 	err = mg_servers_init(&p->servers);
 	if (!err)
 		err = mg_sharing_init(&p->sharing);
@@ -63,6 +64,7 @@ void mg_proxy_stop(struct mg_proxy *p)
 	mg_sessionlog_close(p->log);
 	p->log = NULL;
 	mg_sharing_free(&p->sharing);
+	mg_reserve_free(&p->reserve);
 	mg_servers_free(&p->servers);
 	mg_pending_free(&p->pending);
 }

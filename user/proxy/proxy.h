@@ -11,6 +11,7 @@
 #include "proxy/again.h"
 #include "proxy/offers.h"
 #include "proxy/pending.h"
+#include "proxy/reserve.h"
 #include "proxy/sessionlog.h"
 #include "proxy/sharing.h"
 #include "proxy/via.h"
@@ -27,6 +28,7 @@ struct mg_proxy {
 	struct mg_admission *admission; /* NULL: all are let in, up to converter.max_sessions */
 	struct mg_servers servers;
 	struct mg_again again;
+	struct mg_reserve reserve;
 	struct mg_sharing sharing;
 	struct mg_sessionlog *log;
 	_Atomic uint64_t ports_told[1024]; /* a bit per port that could not be listened on */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Identities of subscribers: a 64-bit number each, for the kernel's side, and their text.
+ *
+ * An identity has the same number whenever it comes, as long as the daemon lives, so that what is
+ * still charged to it is its own: the number is a keyed hash of the text. Texts that nobody refers
+ * to any more are kept for a while, for whoever asks what a number means.
+ */
+#ifndef MG_ACCESS_IDENTITIES_H
+#define MG_ACCESS_IDENTITIES_H
+
+#include "access/index.h"
+#include "base/list.h"
+
+#define MG_IDENTITY_TEXT_MAX   253
+#define MG_IDENTITIES_IDLE_MAX 65536
+
+struct mg_identity {
+	struct mg_index_node node; /* by number */
+	struct mg_list idle;	   /* while nobody refers to it */
+	size_t refs;
+	uint32_t class; /* for their user, who sets it */
+	char text[];
+};
+
+struct mg_identities {
+	struct mg_index by_number;
+	struct mg_list idle; /* longest idle first */
+	size_t n_idle;
+	uint8_t key[16];
+};
+
+int mg_identities_init(struct mg_identities *all); /* 0 or -errno; to be freed in any case */
+void mg_identities_free(struct mg_identities *all);
+/* One more reference to the identity of that text (not empty), *fresh if it was not known; NULL
+ * without memory. */
+struct mg_identity *mg_identities_get(struct mg_identities *all, const char *text, bool *fresh);
+struct mg_identity *mg_identities_ref(struct mg_identities *all, struct mg_identity *id);
+void mg_identities_put(struct mg_identities *all, struct mg_identity *id); /* NULL is allowed */
+/* NULL: not known */
+const char *mg_identities_text(const struct mg_identities *all, uint64_t number);
+/* The number it has, or would have */
+uint64_t mg_identities_number(const struct mg_identities *all, const char *text);
+
+#endif

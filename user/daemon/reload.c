@@ -25,11 +25,7 @@ static int load_next(struct mg_daemon *d, struct mg_config **next, FILE *errors)
 {
 	int err = mg_config_load(next, d->config_path, errors);
 
-	if (!err)
-		err = mg_config_check_host(*next, errors);
-	if (!err)
-		err = mg_config_check_reload(d->config, *next, errors);
-	return err;
+	return err ? err : mg_config_check_host(*next, errors);
 }
 
 static int put(struct mg_daemon *d, struct mg_config *c)
@@ -86,11 +82,15 @@ struct change {
 static int make_next(struct mg_daemon *d, const struct change *how, struct mg_config **next,
 		     FILE *errors)
 {
+	int err;
+
 	if (how->set)
-		return mg_config_set_policy(d->config, how->set, next, errors);
-	if (how->del)
-		return mg_config_del_policy(d->config, how->del, next, errors);
-	return load_next(d, next, errors);
+		err = mg_config_set_policy(d->config, how->set, next, errors);
+	else if (how->del)
+		err = mg_config_del_policy(d->config, how->del, next, errors);
+	else
+		err = load_next(d, next, errors);
+	return err ? err : mg_config_check_reload(d->config, *next, errors);
 }
 
 static int change(struct mg_daemon *d, const struct change *how, FILE *findings)

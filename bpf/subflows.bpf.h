@@ -161,6 +161,7 @@ static __always_inline int mg_session_begin(__u32 token, struct mg_session_accou
 	struct mg_subscriber old;
 	__u64 was;
 	long err;
+	int n;
 
 	session->subflows = MG_SUBFLOWS_CLOSED;
 	session->serial = serial;
@@ -168,10 +169,11 @@ static __always_inline int mg_session_begin(__u32 token, struct mg_session_accou
 	if (s) {
 		was = *(volatile __u64 *)mg_session_word(s);
 		old = s->subscriber;
-		if (was & MG_SUBFLOWS_CLOSED)
-			bpf_map_delete_elem(&mg_sessions, &token);
+		n = was & MG_SUBFLOWS_CLOSED ? 0 : mg_session_shut(token, was >> 32);
+		if (n > 0)
+			mg_account_release(&old, 0, n);
 		else
-			mg_account_release(&old, 0, mg_session_shut(token, was >> 32));
+			bpf_map_delete_elem(&mg_sessions, &token);
 	}
 	err = bpf_map_update_elem(&mg_sessions, &token, session, BPF_NOEXIST);
 	if (err)

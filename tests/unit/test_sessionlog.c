@@ -134,6 +134,7 @@ static struct mg_sessionlog_record record(uint64_t session)
 	struct mg_sessionlog_record r = { .session = session,
 					  .event = MG_SESSIONLOG_CLOSE,
 					  .reason = "finished",
+					  .subscriber_bits = 64,
 					  .client = ep_of("[2001:db8:1:2:3:4:5:6]:40001"),
 					  .external = ep_of("198.51.100.7:2048"),
 					  .server = ep_of("203.0.113.9:443") };
@@ -200,6 +201,7 @@ static void lines_are_as_documented(void **state)
 	struct mg_sessionlog_record r = { .time_ms = 1795292947123,
 					  .session = 7,
 					  .event = MG_SESSIONLOG_CONNECT,
+					  .subscriber_bits = 128,
 					  .client = ep_of("10.1.0.2:40001"),
 					  .external = ep_of("198.51.100.7:2048"),
 					  .server = ep_of("[2001:db8::1]:443") };
@@ -225,6 +227,9 @@ static void lines_are_as_documented(void **state)
 	assert_non_null(strstr(line, ",\"reason\":\"finished\",\"bytes_up\":1,"
 				     "\"bytes_down\":18446744073709551615}\n"));
 	assert_int_equal(n, strlen(line));
+	r = record(1);
+	mg_sessionlog_format(line, &r);
+	assert_non_null(strstr(line, "\"subscriber\":\"2001:db8:1:2::/64\""));
 }
 
 static void the_longest_line_fits(void **state)

@@ -81,6 +81,7 @@ void mg_daemon_free_policy(struct mg_policy *p)
 	free(p->policies);
 	free(p->services);
 	free(p->access);
+	free(p->classes);
 	free(p);
 }
 
@@ -92,7 +93,8 @@ static int make_tables(struct mg_policy *p, const struct mg_admission *a)
 	p->policies = calloc(MG_POLICIES_MAX, sizeof(struct mg_config_policy *));
 	p->services = calloc(MG_SERVICES_MAX, sizeof(struct mg_config_service *));
 	p->access = calloc(MG_ACCESS_MAX, sizeof(*p->access));
-	if (!p->policies || !p->services || !p->access)
+	p->classes = calloc(MG_CLASSES_MAX, sizeof(*p->classes));
+	if (!p->policies || !p->services || !p->access || !p->classes)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < MG_POLICIES_MAX; i++) {
 		size_t at = mg_admission_policy(a, i);
@@ -106,9 +108,12 @@ static int make_tables(struct mg_policy *p, const struct mg_admission *a)
 	}
 	for (uint32_t i = 0; i < MG_ACCESS_MAX; i++)
 		p->access[i] = mg_admission_access(a, i);
+	for (uint32_t i = 0; i < MG_CLASSES_MAX; i++)
+		p->classes[i] = mg_admission_class(a, i);
 	p->n_policies = MG_POLICIES_MAX;
 	p->n_services = MG_SERVICES_MAX;
 	p->n_access = MG_ACCESS_MAX;
+	p->n_classes = MG_CLASSES_MAX;
 	return 0;
 }
 

@@ -176,6 +176,7 @@ static void sweep(struct mg_timer *t)
 	struct mg_daemon *d = mg_container_of(t, struct mg_daemon, sweep_timer);
 
 	mg_admission_sweep(mg_dp_admission(d->dp));
+	mg_reserve_expire(&d->proxy.reserve, mg_dp_admission(d->dp), mg_clock_ms());
 	mg_timer_arm(&d->loop.timers, t, mg_clock_ms() + SWEEP_MS);
 }
 

@@ -11,9 +11,7 @@
 
 static struct mg_admission *admission(const struct mg_session *s)
 {
-	struct mg_dp *dp = s->worker->proxy->dp;
-
-	return dp ? mg_dp_admission(dp) : NULL;
+	return s->worker->proxy->admission;
 }
 
 /* As for a session of no service in particular: enum mg_refusal, or -errno. */

@@ -85,33 +85,36 @@ static const char *format_time(char buf[TIME_STRLEN], uint64_t ms)
 	return buf;
 }
 
-static const char *format_subscriber(char buf[MG_IP_STRLEN], const struct mg_subscriber *who)
+/* As mpgatectl limits has it. */
+static const char *format_subscriber(char buf[MG_PREFIX_STRLEN], const struct mg_subscriber *who,
+				     uint8_t bits)
 {
-	struct in6_addr ip;
+	struct mg_prefix prefix = { .len = bits };
 	__be64 words[2];
 
 	memcpy(words, who->ip, sizeof(words));
 	if (be64toh(words[0]) == MG_SUBSCRIBER_IDENTITY) {
-		snprintf(buf, MG_IP_STRLEN, "id:%016" PRIx64, (uint64_t)be64toh(words[1]));
+		snprintf(buf, MG_PREFIX_STRLEN, "id:%016" PRIx64, (uint64_t)be64toh(words[1]));
 		return buf;
 	}
-	memcpy(&ip, who->ip, sizeof(ip));
-	return mg_ip_format(buf, &ip);
+	memcpy(&prefix.ip, who->ip, sizeof(prefix.ip));
+	return bits < 128 ? mg_prefix_format(buf, &prefix) : mg_ip_format(buf, &prefix.ip);
 }
 
 /* Nothing in it needs an escape: addresses, numbers, names of our own. */
 int mg_sessionlog_format(char line[MG_SESSIONLOG_LINE_MAX_BYTES],
 			 const struct mg_sessionlog_record *r)
 {
-	char time[TIME_STRLEN], who[MG_IP_STRLEN], client[MG_EP_STRLEN], external[MG_EP_STRLEN];
+	char time[TIME_STRLEN], who[MG_PREFIX_STRLEN], client[MG_EP_STRLEN], external[MG_EP_STRLEN];
 	char server[MG_EP_STRLEN];
 	int n = snprintf(line, MG_SESSIONLOG_LINE_MAX_BYTES,
 			 "{\"time\":\"%s\",\"event\":\"%s\",\"session\":%" PRIu64
 			 ",\"subscriber\":\"%s\",\"client\":\"%s\",\"external\":\"%s\","
 			 "\"server\":\"%s\"",
 			 format_time(time, r->time_ms), events[r->event], r->session,
-			 format_subscriber(who, &r->subscriber), mg_ep_format(client, &r->client),
-			 mg_ep_format(external, &r->external), mg_ep_format(server, &r->server));
+			 format_subscriber(who, &r->subscriber, r->subscriber_bits),
+			 mg_ep_format(client, &r->client), mg_ep_format(external, &r->external),
+			 mg_ep_format(server, &r->server));
 
 	if (r->event == MG_SESSIONLOG_CLOSE)
 		n += snprintf(line + n, MG_SESSIONLOG_LINE_MAX_BYTES - (size_t)n,

@@ -34,6 +34,7 @@ struct mg_sessionlog_record {
 	uint64_t bytes_up, bytes_down; /* of CLOSE, as is: */
 	const char *reason;	       /* static */
 	struct mg_subscriber subscriber;
+	uint8_t subscriber_bits; /* of an address; 128: all of it */
 	struct mg_ep client, external, server;
 	enum mg_sessionlog_event event;
 };

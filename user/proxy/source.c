@@ -25,6 +25,13 @@ static void mask(struct mg_subscriber *who, unsigned int bits)
 		who->ip[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
 }
 
+static uint8_t key_bits(const struct mg_session *s)
+{
+	const struct mg_config_policies *p = policies(s);
+
+	return mg_ip_is_v4(&s->client_ep.ip) ? (uint8_t)(96 + p->key_ipv4_bits) : p->key_ipv6_bits;
+}
+
 /* Without a ticket, as if there were only its address. */
 static struct mg_subscriber subscriber(const struct mg_session *s)
 {
@@ -34,10 +41,7 @@ static struct mg_subscriber subscriber(const struct mg_session *s)
 	if (memcmp(&who, &nobody, sizeof(who)) != 0)
 		return who;
 	memcpy(who.ip, &s->client_ep.ip, sizeof(who.ip));
-	if (mg_ip_is_v4(&s->client_ep.ip))
-		mask(&who, 96U + policies(s)->key_ipv4_bits);
-	else
-		mask(&who, policies(s)->key_ipv6_bits);
+	mask(&who, key_bits(s));
 	return who;
 }
 
@@ -87,6 +91,7 @@ static void log_event(struct mg_session *s, enum mg_sessionlog_event event)
 		.event = event,
 		.session = s->id,
 		.subscriber = subscriber(s),
+		.subscriber_bits = key_bits(s),
 		.client = s->client_ep,
 		.external = s->source_ep,
 		.server = s->server_ep,

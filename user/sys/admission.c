@@ -69,6 +69,41 @@ static int map_proxy_count(struct mg_admission *a)
 	return 0;
 }
 
+struct bpf_map *mg_admission_outer(const struct mg_admission *a, enum mg_inner inner)
+{
+	switch (inner) {
+	case MG_INNER_PREFIXES:
+		return a->bpf->maps.mg_prefixes;
+	case MG_INNER_RANGES:
+		return a->bpf->maps.mg_ranges;
+	case MG_INNER_CELLS:
+		return a->bpf->maps.mg_cells;
+	case MG_INNER_TERMS:
+		return a->bpf->maps.mg_terms;
+	case MG_INNER_LIMITS:
+		return a->bpf->maps.mg_svc_limits;
+	case MG_INNER_COUNT:
+		break;
+	}
+	return NULL;
+}
+
+/* libbpf forgets them when it loads. */
+static void note_patterns(struct mg_admission *a)
+{
+	for (int i = 0; i < MG_INNER_COUNT; i++) {
+		const struct bpf_map *inner =
+			bpf_map__inner_map(mg_admission_outer(a, (enum mg_inner)i));
+
+		a->patterns[i] = (struct mg_inner_pattern){
+			.type = bpf_map__type(inner),
+			.key_size = bpf_map__key_size(inner),
+			.value_size = bpf_map__value_size(inner),
+			.flags = bpf_map__map_flags(inner),
+		};
+	}
+}
+
 static int load(struct mg_admission *a, const struct mg_config *cfg)
 {
 	struct mg_policy_bpf *b = mg_policy_bpf__open();
@@ -77,6 +112,7 @@ static int load(struct mg_admission *a, const struct mg_config *cfg)
 	if (!b)
 		return -errno;
 	a->bpf = b;
+	note_patterns(a);
 	err = bpf_map__set_map_flags(b->maps.mg_proxy_count, BPF_F_MMAPABLE);
 	if (!err && !cfg->policies.any)
 		err = bpf_map__set_max_entries(b->maps.mg_rates, RATES_FEW);
@@ -93,8 +129,7 @@ int mg_admission_open(struct mg_admission **out, const struct mg_config *cfg)
 	*out = NULL;
 	if (!a)
 		return -ENOMEM;
-	for (int i = 0; i < MG_INNER_COUNT; i++)
-		a->now.inner[i] = -1;
+	memset(a->inner, -1, sizeof(a->inner));
 	a->n_cpus = (unsigned int)libbpf_num_possible_cpus();
 	err = init_lock(a);
 	if (!err)
@@ -115,6 +150,9 @@ void mg_admission_close(struct mg_admission *a)
 	if (!a)
 		return;
 	mg_in_force_free(&a->now);
+	for (int i = 0; i < MG_SETS * MG_INNER_COUNT; i++)
+		if (a->inner[i / MG_INNER_COUNT][i % MG_INNER_COUNT] >= 0)
+			close(a->inner[i / MG_INNER_COUNT][i % MG_INNER_COUNT]);
 	for (int kind = 0; kind < MG_KIND_COUNT; kind++) {
 		mg_policy_names_free(&a->names[kind]);
 		mg_policy_names_free(&a->staged[kind]);

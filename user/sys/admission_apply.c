@@ -16,6 +16,8 @@
 #include "skel/policy.skel.h"
 #include "sys/admission_maps.h"
 
+#define MANY 4096 /* prefixes whose table is not kept for another time */
+
 struct apply {
 	struct mg_admission *a;
 	const struct mg_config *cfg;
@@ -25,37 +27,8 @@ struct apply {
 	struct mg_in_force next;
 };
 
-static const struct bpf_map *outer_of(const struct mg_admission *a, enum mg_inner inner)
-{
-	switch (inner) {
-	case MG_INNER_PREFIXES:
-		return a->bpf->maps.mg_prefixes;
-	case MG_INNER_RANGES:
-		return a->bpf->maps.mg_ranges;
-	case MG_INNER_CELLS:
-		return a->bpf->maps.mg_cells;
-	case MG_INNER_TERMS:
-		return a->bpf->maps.mg_terms;
-	case MG_INNER_LIMITS:
-		return a->bpf->maps.mg_svc_limits;
-	case MG_INNER_COUNT:
-		break;
-	}
-	return NULL;
-}
-
-static void close_inner(struct mg_in_force *f)
-{
-	for (int i = 0; i < MG_INNER_COUNT; i++) {
-		if (f->inner[i] >= 0)
-			close(f->inner[i]);
-		f->inner[i] = -1;
-	}
-}
-
 void mg_in_force_free(struct mg_in_force *f)
 {
-	close_inner(f);
 	for (int kind = 0; kind < MG_KIND_COUNT; kind++) {
 		free(f->places[kind]);
 		f->places[kind] = NULL;
@@ -154,82 +127,115 @@ static int note_places(struct apply *ap)
 /* ---- maps ------------------------------------------------------------------------------------ */
 
 /* As the pattern that came with the program, but of this size */
-static int make_inner(const struct bpf_map *outer, size_t entries)
+static int make_inner(const struct mg_inner_pattern *pattern, uint32_t entries)
 {
-	struct bpf_map *pattern = bpf_map__inner_map((struct bpf_map *)outer);
-	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = bpf_map__map_flags(pattern));
-	int fd = bpf_map_create(bpf_map__type(pattern), bpf_map__name(outer),
-				bpf_map__key_size(pattern), bpf_map__value_size(pattern),
-				entries ? (__u32)entries : 1, &opts);
+	DECLARE_LIBBPF_OPTS(bpf_map_create_opts, opts, .map_flags = pattern->flags);
+	int fd = bpf_map_create(pattern->type, "mg_policies", pattern->key_size,
+				pattern->value_size, entries, &opts);
 
 	return fd < 0 ? -errno : fd;
 }
 
-static int write_all(int map, const void *keys, const void *values, size_t n)
+static int write_prefixes(const struct apply *ap)
 {
-	__u32 count = (__u32)n;
+	const struct mg_policy_tables *t = &ap->tables;
+	__u32 count = (__u32)t->n_prefixes;
+	int map = ap->a->inner[ap->next.set][MG_INNER_PREFIXES];
 
-	return n && bpf_map_update_batch(map, keys, values, &count, NULL) ? -errno : 0;
+	return count && bpf_map_update_batch(map, t->keys, t->values, &count, NULL) ? -errno : 0;
 }
 
-static int write_array(int map, const void *values, size_t n)
+/* All of it: behind the n that there are, zeros. */
+static int write_array(const struct apply *ap, enum mg_inner inner, const void *values, size_t n)
 {
-	__u32 *keys = calloc(n + 1, sizeof(*keys));
-	int err = keys ? 0 : -ENOMEM;
+	uint32_t entries = ap->a->entries[ap->next.set][inner];
+	size_t value_size = ap->a->patterns[inner].value_size;
+	__u32 *keys = calloc(entries, sizeof(*keys)), count = entries;
+	void *all = calloc(entries, value_size);
+	int err = keys && all ? 0 : -ENOMEM;
 
-	for (__u32 i = 0; !err && i < n; i++)
+	for (__u32 i = 0; !err && i < entries; i++)
 		keys[i] = i;
-	if (!err)
-		err = write_all(map, keys, values, n);
+	if (!err && n)
+		memcpy(all, values, n * value_size);
+	if (!err &&
+	    bpf_map_update_batch(ap->a->inner[ap->next.set][inner], keys, all, &count, NULL))
+		err = -errno;
 	free(keys);
+	free(all);
 	return err;
 }
 
 static int fill_inner(const struct apply *ap, enum mg_inner inner)
 {
 	const struct mg_policy_tables *t = &ap->tables;
-	int map = ap->next.inner[inner];
 
 	switch (inner) {
 	case MG_INNER_PREFIXES:
-		return write_all(map, t->keys, t->values, t->n_prefixes);
+		return write_prefixes(ap);
 	case MG_INNER_RANGES:
-		return write_array(map, t->ranges, t->n_ranges);
+		return write_array(ap, inner, t->ranges, t->n_ranges);
 	case MG_INNER_CELLS:
-		return write_array(map, t->cells, t->n_cells);
+		return write_array(ap, inner, t->cells, t->n_cells);
 	case MG_INNER_TERMS:
-		return write_array(map, t->terms, t->n_terms);
+		return write_array(ap, inner, t->terms, t->n_terms);
 	case MG_INNER_LIMITS:
-		return write_array(map, t->limits, t->n_limits);
+		return write_array(ap, inner, t->limits, t->n_limits);
 	case MG_INNER_COUNT:
 		break;
 	}
 	return 0;
 }
 
-static int put_inner(const struct apply *ap, enum mg_inner inner)
+/* Each of these waits until no packet is under way that may have seen what was there. */
+static int put_inner(const struct mg_admission *a, enum mg_inner inner, uint32_t set)
 {
-	return bpf_map_update_elem(bpf_map__fd(outer_of(ap->a, inner)), &ap->next.set,
-				   &ap->next.inner[inner], BPF_ANY)
+	return bpf_map_update_elem(bpf_map__fd(mg_admission_outer(a, inner)), &set,
+				   &a->inner[set][inner], BPF_ANY)
 		       ? -errno
 		       : 0;
 }
 
-static int make_all(struct apply *ap)
+static int replace_inner(struct mg_admission *a, enum mg_inner inner, uint32_t set,
+			 uint32_t entries)
+{
+	int map = make_inner(&a->patterns[inner], entries);
+
+	if (map < 0)
+		return map;
+	if (a->inner[set][inner] >= 0)
+		close(a->inner[set][inner]);
+	a->inner[set][inner] = map;
+	a->entries[set][inner] = entries;
+	return put_inner(a, inner, set);
+}
+
+/* Hash tables are made anew: that is quicker than to empty them. Arrays are, if they have too
+ * little room, or far too much. */
+static bool can_stay(const struct mg_admission *a, enum mg_inner inner, uint32_t set, size_t need)
+{
+	uint32_t has = a->entries[set][inner];
+
+	return inner != MG_INNER_PREFIXES && a->inner[set][inner] >= 0 && has >= need &&
+	       has <= 4 * need + 64;
+}
+
+/* Nobody reads this set, so that tables are where they belong before they are full. */
+static int write_all(struct apply *ap)
 {
 	const struct mg_policy_tables *t = &ap->tables;
-	const size_t entries[MG_INNER_COUNT] = { t->n_prefixes, t->n_ranges, t->n_cells, t->n_terms,
-						 t->n_limits };
+	const size_t need[MG_INNER_COUNT] = { t->n_prefixes, t->n_ranges, t->n_cells, t->n_terms,
+					      t->n_limits };
 	int err = 0;
 
 	for (int i = 0; i < MG_INNER_COUNT && !err; i++) {
 		enum mg_inner inner = (enum mg_inner)i;
-		int map = make_inner(outer_of(ap->a, inner), entries[i]);
 
-		ap->next.inner[i] = map;
-		err = map < 0 ? map : fill_inner(ap, inner);
+		if (!can_stay(ap->a, inner, ap->next.set, need[i]))
+			err = replace_inner(ap->a, inner, ap->next.set,
+					    need[i] ? (uint32_t)need[i] : 1);
 		if (!err)
-			err = put_inner(ap, inner);
+			err = fill_inner(ap, inner);
 	}
 	return err;
 }
@@ -254,17 +260,19 @@ static int flip(const struct apply *ap)
 	return 0;
 }
 
-/* What was in force is taken away, once no packet can be reading it: an update of such a map waits
- * for that, also one that changes nothing. */
-static void release(struct apply *ap, uint32_t last_set)
+/* Waits until no packet is at work with the last set, by an update that changes nothing. Then, a
+ * large table of it goes; what is small serves again. */
+static void release(struct mg_admission *a, uint32_t last_set)
 {
-	int err = put_inner(ap, MG_INNER_LIMITS);
+	int err = put_inner(a, MG_INNER_PREFIXES, !last_set);
+	int *prefixes = &a->inner[last_set][MG_INNER_PREFIXES];
 
-	for (int i = 0; i < MG_INNER_COUNT && !err; i++)
-		if (bpf_map_delete_elem(bpf_map__fd(outer_of(ap->a, (enum mg_inner)i)),
-					&last_set) &&
-		    errno != ENOENT)
+	if (!err && *prefixes >= 0 && a->entries[last_set][MG_INNER_PREFIXES] >= MANY) {
+		if (bpf_map_delete_elem(bpf_map__fd(a->bpf->maps.mg_prefixes), &last_set))
 			err = -errno;
+		close(*prefixes);
+		*prefixes = -1;
+	}
 	if (err)
 		mg_warn("policies: the last ones stay in memory: %s", strerror(-err));
 }
@@ -282,7 +290,7 @@ static void commit(struct apply *ap)
 	for (int kind = 0; kind < MG_KIND_COUNT; kind++)
 		mg_policy_names_copy(&a->names[kind], &a->staged[kind]);
 	pthread_rwlock_unlock(&a->lock);
-	release(ap, last.set);
+	release(a, last.set);
 	mg_in_force_free(&last);
 }
 
@@ -295,11 +303,9 @@ static int put_in_force(struct apply *ap)
 	ap->next = (struct mg_in_force){ .config = ap->cfg,
 					 .set = !ap->a->now.set,
 					 .record = ap->tables.set };
-	for (int i = 0; i < MG_INNER_COUNT; i++)
-		ap->next.inner[i] = -1;
 	err = note_places(ap);
 	if (!err)
-		err = make_all(ap);
+		err = write_all(ap);
 	if (!err)
 		err = flip(ap);
 	if (!err) {
@@ -317,7 +323,7 @@ static int put_in_force(struct apply *ap)
 static bool groups_are_right(struct apply *ap)
 {
 	const struct mg_config_policies *p = &ap->cfg->policies;
-	int terms = ap->a->now.inner[MG_INNER_TERMS];
+	int terms = ap->a->inner[ap->a->now.set][MG_INNER_TERMS];
 
 	for (size_t i = 0; i <= p->n_policies; i++) {
 		const struct mg_config_policy *policy =

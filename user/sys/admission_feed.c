@@ -161,7 +161,7 @@ static uint32_t ask_prefixes(const struct mg_admission *a, const struct in6_addr
 	for (int i = 0; i < l->n; i++) {
 		struct mg_prefix_key key = cut(MG_TABLE_ACCESS, ip, l->bits[i]);
 
-		if (!bpf_map_lookup_elem(a->now.inner[MG_INNER_PREFIXES], &key, &value))
+		if (!bpf_map_lookup_elem(a->inner[a->now.set][MG_INNER_PREFIXES], &key, &value))
 			return value.number;
 	}
 	return 0;

@@ -9,6 +9,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include <linux/bpf.h>
+
 #include "sys/admission.h"
 #include "sys/policy_tables.h"
 
@@ -24,12 +26,17 @@ enum mg_inner {
 	MG_INNER_COUNT
 };
 
+/* As the program wants them; of any size */
+struct mg_inner_pattern {
+	enum bpf_map_type type;
+	uint32_t key_size, value_size, flags;
+};
+
 /* What is in force, as this side needs it */
 struct mg_in_force {
 	const struct mg_config *config; /* only to be compared */
 	uint32_t set;			/* 0 or 1 */
 	struct mg_policy_set record;
-	int inner[MG_INNER_COUNT]; /* -1: none yet */
 	/* Places in the configuration's lists, by number; MG_CONFIG_NONE */
 	size_t *places[MG_KIND_COUNT];
 	uint32_t n_places[MG_KIND_COUNT];
@@ -38,6 +45,10 @@ struct mg_in_force {
 struct mg_admission {
 	struct mg_policy_bpf *bpf;
 	unsigned int n_cpus;
+	struct mg_inner_pattern patterns[MG_INNER_COUNT];
+	/* By set. What is not in force is written anew, in place if it has about the right size. */
+	int inner[MG_SETS][MG_INNER_COUNT]; /* -1: none */
+	uint32_t entries[MG_SETS][MG_INNER_COUNT];
 	struct mg_proxy_count *proxy_count; /* the map's, in memory */
 	struct mg_policy_names names[MG_KIND_COUNT];
 	struct mg_policy_names staged[MG_KIND_COUNT]; /* room for the next ones */
@@ -62,6 +73,7 @@ struct mg_admission {
 int mg_admission_apply_early(struct mg_admission *a, const struct mg_config *cfg,
 			     mg_admission_group_fn *group, void *ctx);
 void mg_in_force_free(struct mg_in_force *f);
+struct bpf_map *mg_admission_outer(const struct mg_admission *a, enum mg_inner inner);
 /* For the daemon's pins */
 struct bpf_object *mg_admission_object(const struct mg_admission *a);
 

@@ -1,0 +1,706 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Policies in the kernel: put in force, all at once or not at all; asked, by the very program;
+ * counted, listed and fed.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "admission_rig.h"
+#include "base/log.h"
+#include "lab.h"
+#include "skel/policy.skel.h"
+#include "sys/admission_maps.h"
+#include "sys/caps.h"
+
+#define VIDEO "203.0.113.7:443"
+#define OTHER "198.51.100.1:80"
+
+static struct mg_admission *a;
+static struct rig_config rig;
+
+static int set_up(void **state)
+{
+	int err;
+
+	(void)state;
+	mg_log_set_level(MG_LOG_ERROR);
+	err = lab_enter();
+	rig_configure(&rig);
+	return err ? err : mg_admission_open(&a, &rig.c);
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	mg_admission_close(a);
+	return 0;
+}
+
+static int fresh(void **state)
+{
+	(void)state;
+	mg_admission_close(a);
+	rig_configure(&rig);
+	return mg_admission_open(&a, &rig.c);
+}
+
+static void apply(void)
+{
+	assert_int_equal(mg_admission_apply(a, &rig.c, NULL, NULL), 0);
+}
+
+/* ---- which policy ---------------------------------------------------------------------------- */
+
+static void nothing_is_in_force_before(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.9.1", VIDEO);
+
+	(void)state;
+	assert_int_equal(mg_admission_open_session(a, &ask), MG_ADMITTED);
+	assert_int_equal(ask.ticket.policy, 0);
+	mg_admission_close_session(a, &ask.ticket, 0);
+}
+
+static size_t policy_at(const char *client, const char *server)
+{
+	return mg_admission_policy(a, rig_policy(a, client, server));
+}
+
+static void the_most_specific_holds(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.9.1", VIDEO);
+
+	(void)state;
+	apply();
+	assert_int_equal(policy_at("10.1.0.1", VIDEO), 0);
+	assert_int_equal(policy_at("10.1.0.1", OTHER), 1);
+	assert_int_equal(policy_at("2001:db8:1::7", "[2001:db8::1]:80"), 1);
+	assert_int_equal(policy_at("10.1.9.1", VIDEO), 2);
+	assert_int_equal(policy_at("10.2.0.1", VIDEO), MG_CONFIG_NONE);
+	assert_int_equal(mg_admission_test(a, &ask), MG_REFUSAL_DENIED);
+	assert_string_equal(mg_admission_access_name(a, ask.ticket.access), "cellular");
+	assert_int_equal(mg_admission_class(a, ask.ticket.class), 1);
+	assert_int_equal(mg_admission_service(a, ask.ticket.service), 0);
+	assert_int_equal(ask.ticket.trust, MG_TRUST_TRUSTED);
+}
+
+static void an_interface_tells_the_access(void **state)
+{
+	struct mg_admit ask = rig_ask("10.2.0.1", VIDEO);
+
+	(void)state;
+	apply();
+	ask.ifindex = if_nametoindex("lo");
+	assert_int_equal(mg_admission_test(a, &ask), MG_REFUSAL_NO_COOKIE);
+	assert_string_equal(mg_admission_access_name(a, ask.ticket.access), "wlan");
+	assert_int_equal(ask.ticket.trust, MG_TRUST_THIRD_PARTY);
+	ask = rig_ask("10.2.0.1", VIDEO);
+	ask.ifindex = if_nametoindex("lo");
+	ask.flags = MG_ADMIT_COOKIE;
+	assert_int_equal(mg_admission_test(a, &ask), MG_ADMITTED);
+}
+
+/* ---- reloads --------------------------------------------------------------------------------- */
+
+static uint32_t all_groups_are_seven(void *ctx, const char *name)
+{
+	(void)ctx;
+	return strcmp(name, "metro") == 0 ? 7 : 0;
+}
+
+static struct mg_terms terms_of(uint32_t policy)
+{
+	struct mg_terms t = { 0 };
+
+	bpf_map_lookup_elem(a->inner[a->now.set][MG_INNER_TERMS], &policy, &t);
+	return t;
+}
+
+static void names_keep_their_numbers(void **state)
+{
+	uint32_t premium, plain;
+
+	(void)state;
+	apply();
+	premium = rig_policy(a, "10.1.0.1", VIDEO);
+	plain = rig_policy(a, "10.1.0.1", OTHER);
+	/* premium goes, the others move up, and someone new comes. */
+	memmove(rig.policies, rig.policies + 1, 2 * sizeof(rig.policies[0]));
+	rig.policies[2] = rig.policies[0];
+	strcpy(rig.policies[2].name, "new");
+	rig.policies[2].services = rig.of_video;
+	rig.policies[2].n_services = 1;
+	apply();
+	assert_int_equal(rig_policy(a, "10.1.0.1", OTHER), plain);
+	assert_int_equal(mg_admission_policy(a, plain), 0);
+	assert_int_not_equal(rig_policy(a, "10.1.0.1", VIDEO), premium);
+	assert_int_equal(mg_admission_policy(a, premium), MG_CONFIG_NONE);
+	assert_int_equal(policy_at("10.1.0.1", VIDEO), 2);
+}
+
+static void what_cannot_be_leaves_what_was(void **state)
+{
+	static struct mg_config_subscribers many[MG_CLASSES_MAX];
+	static struct mg_config_service services[300];
+	uint32_t premium;
+
+	(void)state;
+	apply();
+	premium = rig_policy(a, "10.1.0.1", VIDEO);
+	rig.c.policies.subscribers = many;
+	rig.c.policies.n_subscribers = MG_CLASSES_MAX - 1;
+	rig.c.policies.services = services;
+	rig.c.policies.n_services = 300;
+	for (size_t i = 0; i < MG_CLASSES_MAX - 1; i++)
+		snprintf(many[i].name, sizeof(many[i].name), "c%zu", i);
+	for (size_t i = 0; i < 300; i++)
+		snprintf(services[i].name, sizeof(services[i].name), "s%zu", i);
+	assert_int_equal(mg_admission_apply(a, &rig.c, NULL, NULL), -E2BIG);
+	assert_int_equal(rig_policy(a, "10.1.0.1", VIDEO), premium);
+	rig_configure(&rig);
+	apply();
+	assert_int_equal(rig_policy(a, "10.1.0.1", VIDEO), premium);
+}
+
+/* Groups get their numbers later than the first policies are needed. */
+static void groups_are_put_right(void **state)
+{
+	static struct mg_config_group groups[1] = { { .name = "metro" } };
+	uint32_t generation, plain;
+
+	(void)state;
+	rig.c.steer.groups = groups;
+	rig.c.steer.n_groups = 1;
+	rig.policies[1].group = 0;
+	assert_int_equal(mg_admission_apply_early(a, &rig.c, NULL, NULL), 0);
+	generation = a->generation;
+	plain = rig_policy(a, "10.1.0.1", OTHER);
+	assert_int_equal(terms_of(plain).group, 0);
+	assert_int_equal(mg_admission_apply(a, &rig.c, all_groups_are_seven, NULL), 0);
+	assert_int_equal(a->generation, generation + 1);
+	assert_int_equal(terms_of(plain).group, 7);
+	/* Early and right: nothing is done twice, but what is asked for again is. */
+	assert_int_equal(mg_admission_apply_early(a, &rig.c, all_groups_are_seven, NULL), 0);
+	generation = a->generation;
+	assert_int_equal(mg_admission_apply(a, &rig.c, all_groups_are_seven, NULL), 0);
+	assert_int_equal(a->generation, generation);
+	assert_int_equal(mg_admission_apply(a, &rig.c, all_groups_are_seven, NULL), 0);
+	assert_int_equal(a->generation, generation + 1);
+}
+
+static int tables_of_prefixes(void)
+{
+	int n = 0;
+
+	for (__u32 set = 0; set < MG_SETS; set++) {
+		__u32 id;
+
+		n += !bpf_map_lookup_elem(bpf_map__fd(a->bpf->maps.mg_prefixes), &set, &id);
+	}
+	return n;
+}
+
+/* A table of many is not there twice, and of what was shorter nothing is left behind what is now.
+ */
+static void what_was_in_force_is_released(void **state)
+{
+	struct mg_prefix *many = rig_prefixes(100000);
+
+	(void)state;
+	rig.subscribers[0].prefixes = many;
+	rig.subscribers[0].n_prefixes = 100000;
+	for (int i = 0; i < 4; i++) {
+		apply();
+		assert_int_equal(tables_of_prefixes(), 1);
+	}
+	assert_int_equal(terms_of(3).used, 1);
+	rig.c.policies.n_policies = 1;
+	for (int i = 0; i < 2; i++) {
+		apply();
+		assert_int_equal(terms_of(1).used, 1);
+		assert_int_equal(terms_of(2).used, 0);
+		assert_int_equal(terms_of(3).used, 0);
+	}
+	free(many);
+}
+
+static void a_limit_of_all_leaves_their_count(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.0.1", OTHER), more = rig_ask("10.1.0.2", OTHER);
+
+	(void)state;
+	apply();
+	assert_int_equal(mg_admission_open_session(a, &ask), MG_ADMITTED);
+	rig.c.converter.max_sessions = 1;
+	apply();
+	assert_int_equal(a->proxy_count->sessions, 1);
+	assert_int_equal(mg_admission_open_session(a, &more), MG_REFUSAL_OVER_PROXY);
+	mg_admission_close_session(a, &ask.ticket, 0);
+	assert_int_equal(a->proxy_count->sessions, 0);
+	assert_int_equal(mg_admission_open_session(a, &more), MG_ADMITTED);
+	mg_admission_close_session(a, &more.ticket, 0);
+}
+
+/* ---- reloads, while it is asked -------------------------------------------------------------- */
+
+static atomic_bool stop;
+static _Atomic uint64_t n_asked, n_mixed;
+
+/*
+ * Two configurations, in each of which this client is let in, but by another class; whoever looked
+ * for the class in one and for its policy in the other would be refused.
+ */
+static void *ask_on(void *ctx)
+{
+	struct mg_admit first = rig_ask("10.1.0.1", OTHER);
+
+	(void)ctx;
+	while (!atomic_load(&stop)) {
+		struct mg_admit ask = first;
+
+		if (mg_admission_test(a, &ask) != MG_ADMITTED)
+			atomic_fetch_add(&n_mixed, 1);
+		atomic_fetch_add(&n_asked, 1);
+	}
+	return NULL;
+}
+
+static void whoever_asks_meanwhile_sees_one_set(void **state)
+{
+	static struct rig_config other;
+	pthread_t thread;
+
+	(void)state;
+	rig_configure(&other);
+	rig.policies[1].deny = other.policies[1].deny = false;
+	/* In `other`, gold and blocked have each other's prefixes, and gold is denied. */
+	other.subscribers[0].prefixes = other.blocked;
+	other.subscribers[0].n_prefixes = 1;
+	other.subscribers[1].prefixes = other.gold;
+	other.subscribers[1].n_prefixes = 2;
+	other.policies[1].deny = true;
+	other.policies[2].deny = false;
+	apply();
+	atomic_store(&stop, false);
+	assert_int_equal(pthread_create(&thread, NULL, ask_on, NULL), 0);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(mg_admission_apply(a, i % 2 ? &rig.c : &other.c, NULL, NULL), 0);
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	print_message("%llu asked during 100 reloads\n", (unsigned long long)n_asked);
+	assert_true(n_asked > 1000);
+	assert_int_equal(n_mixed, 0);
+}
+
+/* ---- sessions, accounts ---------------------------------------------------------------------- */
+
+static const struct mg_account_row *row_of(const struct mg_account_row *rows, long n,
+					   const struct mg_subscriber *s)
+{
+	for (long i = 0; i < n; i++)
+		if (!memcmp(&rows[i].subscriber, s, sizeof(*s)))
+			return &rows[i];
+	return NULL;
+}
+
+static void who_has_what_is_listed(void **state)
+{
+	struct mg_admit asks[4], denied = rig_ask("10.1.9.1", VIDEO);
+	const struct mg_account_row *row;
+	struct mg_admit_counters counters;
+	struct mg_account_row *rows, one;
+	long n;
+
+	(void)state;
+	apply();
+	for (int i = 0; i < 4; i++) {
+		asks[i] = rig_ask("10.1.0.1", VIDEO);
+		assert_int_equal(mg_admission_open_session(a, &asks[i]),
+				 i < 3 ? MG_ADMITTED : MG_REFUSAL_OVER_SESSIONS);
+	}
+	assert_int_equal(mg_admission_open_session(a, &denied), MG_REFUSAL_DENIED);
+	n = mg_admission_accounts(a, &rows);
+	assert_int_equal(n, 2);
+	row = row_of(rows, n, &asks[0].ticket.subscriber);
+	assert_non_null(row);
+	assert_int_equal(row->account.sessions, 3);
+	assert_int_equal(row->account.sessions_limit, 3);
+	assert_int_equal(row->refused[MG_REFUSAL_OVER_SESSIONS], 1);
+	row = row_of(rows, n, &denied.ticket.subscriber);
+	assert_non_null(row);
+	assert_int_equal(row->account.sessions, 0);
+	assert_int_equal(row->refused[MG_REFUSAL_DENIED], 1);
+	free(rows);
+	assert_int_equal(mg_admission_account(a, &asks[0].ticket.subscriber, &one), 0);
+	assert_int_equal(one.account.sessions, 3);
+	assert_int_equal(mg_admission_service_sessions(a, asks[0].ticket.service), 3);
+	assert_int_equal(mg_admission_counters(a, &counters), 0);
+	assert_int_equal(counters.admitted, 3);
+	assert_int_equal(counters.over_sessions, 1);
+	assert_int_equal(counters.denied, 1);
+	for (int i = 0; i < 4; i++) {
+		mg_admission_close_session(a, &asks[i].ticket, 0);
+		assert_int_equal(asks[i].ticket.charged, 0);
+	}
+	assert_int_equal(mg_admission_account(a, &asks[0].ticket.subscriber, &one), 0);
+	assert_int_equal(one.account.sessions, 0);
+	assert_int_equal(mg_admission_service_sessions(a, asks[0].ticket.service), 0);
+}
+
+#define CROWD 20000
+
+static void many_are_listed(void **state)
+{
+	struct mg_ticket *tickets = calloc(CROWD, sizeof(*tickets));
+	struct mg_account_row *rows;
+	uint64_t sessions = 0;
+
+	(void)state;
+	assert_non_null(tickets);
+	apply();
+	for (uint32_t i = 0; i < CROWD; i++) {
+		struct mg_admit ask = rig_ask("10.200.0.0", OTHER);
+		uint32_t ip = htonl(0x0ac80000U + i);
+
+		memcpy(ask.client.ip + 12, &ip, sizeof(ip));
+		assert_int_equal(mg_admission_open_session(a, &ask), MG_ADMITTED);
+		tickets[i] = ask.ticket;
+	}
+	assert_int_equal(mg_admission_accounts(a, &rows), CROWD);
+	for (uint32_t i = 0; i < CROWD; i++) {
+		sessions += rows[i].account.sessions;
+		mg_admission_close_session(a, &tickets[i], 0);
+	}
+	assert_int_equal(sessions, CROWD);
+	free(rows);
+	assert_int_equal(mg_admission_accounts(a, &rows), 0);
+	free(rows);
+	free(tickets);
+}
+
+static struct mg_ep ep(const char *text)
+{
+	struct mg_ep e;
+
+	assert_int_equal(mg_ep_parse(&e, text), 0);
+	return e;
+}
+
+static void subflows_count_by_the_token(void **state)
+{
+	struct mg_ep local = ep("203.0.113.7:443"), first = ep("10.1.0.1:40000"),
+		     second = ep("10.2.0.1:41000"), third = ep("10.2.0.1:42000");
+	struct mg_admit ask = rig_ask("10.1.0.1", VIDEO);
+	struct mg_account_row row;
+
+	(void)state;
+	rig.policies[0].subflows_per_session = 2;
+	apply();
+	assert_int_equal(mg_admission_open_session(a, &ask), MG_ADMITTED);
+	assert_int_equal(mg_admission_token(a, &ask.ticket, 0x1234, &first, &local), 0);
+	assert_int_equal(mg_admission_joined(a, 0x1234, &local, &second), MG_ADMITTED);
+	assert_int_equal(mg_admission_joined(a, 0x1234, &local, &second), MG_ADMITTED);
+	assert_int_equal(mg_admission_joined(a, 0x1234, &local, &third),
+			 MG_REFUSAL_OVER_SESSION_SUBFLOWS);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.subflows, 2);
+	mg_admission_parted(a, &local, &second);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.subflows, 1);
+	mg_admission_close_session(a, &ask.ticket, 0x1234);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.subflows, 0);
+	mg_admission_sweep(a);
+}
+
+static void sessions_are_held_in_advance(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.0.1", VIDEO), more = ask;
+	struct mg_account_row row;
+
+	(void)state;
+	apply();
+	assert_int_equal(mg_admission_test(a, &ask), MG_ADMITTED);
+	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 3), MG_ADMITTED);
+	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 1), MG_REFUSAL_OVER_SESSIONS);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.reserved, 3);
+	more.flags = 0;
+	assert_int_equal(mg_admission_open_session(a, &more), MG_ADMITTED);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.reserved, 2);
+	assert_true(mg_admission_reserve(a, &ask.ticket, -2) >= 0);
+	mg_admission_close_session(a, &more.ticket, 0);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.sessions, 0);
+}
+
+static void without_admission_all_is_admitted(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.9.1", VIDEO);
+	struct mg_ep some = ep("10.1.0.1:1");
+
+	(void)state;
+	assert_int_equal(mg_admission_open_session(NULL, &ask), MG_ADMITTED);
+	assert_int_equal(ask.ticket.charged, 0);
+	assert_int_equal(mg_admission_token(NULL, &ask.ticket, 1, &some, &some), 0);
+	assert_int_equal(mg_admission_joined(NULL, 1, &some, &some), MG_ADMITTED);
+	mg_admission_parted(NULL, &some, &some);
+	mg_admission_sweep(NULL);
+	mg_admission_close_session(NULL, &ask.ticket, 1);
+	assert_int_equal(mg_admission_pace(NULL, &some, &some, 1), 0);
+	mg_admission_pace_del(NULL, &some, &some);
+}
+
+/* ---- the feed -------------------------------------------------------------------------------- */
+
+static int feed(const char *prefix, const char *access, uint64_t identity, const char *class,
+		uint64_t ttl_ms)
+{
+	struct mg_feed_row row = { .access = access ? mg_admission_access_number(a, access) : 0,
+				   .identity = identity,
+				   .class = class ? mg_admission_class_number(a, class) : 0,
+				   .ttl_ms = ttl_ms };
+
+	assert_int_equal(mg_prefix_parse(&row.prefix, prefix), 0);
+	return mg_admission_feed_set(a, &row);
+}
+
+static int unfeed(const char *prefix)
+{
+	struct mg_prefix p;
+
+	assert_int_equal(mg_prefix_parse(&p, prefix), 0);
+	return mg_admission_feed_del(a, &p);
+}
+
+static const char *access_of(const char *text)
+{
+	struct in6_addr ip;
+	struct mg_admit ask = rig_ask(text, strchr(text, ':') ? "[2001:db8::1]:80" : OTHER);
+	uint32_t access;
+
+	assert_int_equal(mg_ip_parse(&ip, text), 0);
+	access = mg_admission_access_of(a, &ip);
+	/* Both sides say the same. */
+	assert_true(mg_admission_test(a, &ask) >= 0);
+	assert_int_equal(ask.ticket.access, access);
+	return mg_admission_access_name(a, access);
+}
+
+static void the_feed_goes_before_prefixes(void **state)
+{
+	(void)state;
+	apply();
+	assert_string_equal(access_of("10.1.0.1"), "cellular");
+	assert_string_equal(access_of("10.2.0.1"), "");
+	assert_int_equal(feed("10.1.0.0/24", "wlan", 0, NULL, 0), 0);
+	assert_int_equal(feed("2001:db8:7::/64", "wlan", 0, NULL, 0), 0);
+	assert_string_equal(access_of("10.1.0.1"), "wlan");
+	assert_string_equal(access_of("10.1.1.1"), "cellular");
+	assert_string_equal(access_of("2001:db8:7::1"), "wlan");
+	assert_int_equal(feed("10.1.0.1", "cellular", 0, NULL, 0), 0);
+	assert_string_equal(access_of("10.1.0.1"), "cellular");
+	assert_string_equal(access_of("10.1.0.2"), "wlan");
+	assert_int_equal(unfeed("10.1.0.0/24"), 0);
+	assert_int_equal(unfeed("10.1.0.0/24"), -ENOENT);
+	assert_string_equal(access_of("10.1.0.2"), "cellular");
+	assert_int_equal(feed("10.1.0.2", "wlan", 0, NULL, 30), 0);
+	assert_string_equal(access_of("10.1.0.2"), "wlan");
+	usleep(40000);
+	assert_string_equal(access_of("10.1.0.2"), "cellular");
+	assert_int_equal(unfeed("10.1.0.1"), 0);
+	assert_int_equal(unfeed("10.1.0.2"), 0);
+	assert_int_equal(unfeed("2001:db8:7::/64"), 0);
+	assert_int_equal(a->feed_lengths.family[MG_FAMILY_V4].n, 0);
+	assert_int_equal(a->feed_lengths.family[MG_FAMILY_V6].n, 0);
+}
+
+/* Which interface it was, where nothing else says it */
+static void what_was_seen_is_remembered(void **state)
+{
+	struct in6_addr ip;
+	__u32 wlan;
+
+	(void)state;
+	apply();
+	wlan = mg_admission_access_number(a, "wlan");
+	assert_int_equal(mg_ip_parse(&ip, "10.2.0.9"), 0);
+	assert_int_equal(
+		bpf_map_update_elem(bpf_map__fd(a->bpf->maps.mg_seen_at), &ip, &wlan, BPF_ANY), 0);
+	assert_string_equal(access_of("10.2.0.9"), "wlan");
+}
+
+static void an_identity_counts_as_one(void **state)
+{
+	struct mg_admit one = rig_ask("10.7.0.1", OTHER),
+			two = rig_ask("2001:db8:9::1", "[2001:db8::1]:80");
+	struct mg_account_row row;
+
+	(void)state;
+	apply();
+	assert_int_equal(feed("10.7.0.1", NULL, 0xabcdef, "gold", 0), 0);
+	assert_int_equal(feed("2001:db8:9::/64", NULL, 0xabcdef, "gold", 0), 0);
+	assert_int_equal(mg_admission_open_session(a, &one), MG_ADMITTED);
+	assert_int_equal(mg_admission_open_session(a, &two), MG_ADMITTED);
+	assert_memory_equal(&one.ticket.subscriber, &two.ticket.subscriber,
+			    sizeof(one.ticket.subscriber));
+	assert_int_equal(mg_admission_policy(a, one.ticket.policy), 1);
+	mg_admission_account(a, &one.ticket.subscriber, &row);
+	assert_int_equal(row.account.sessions, 2);
+	mg_admission_close_session(a, &one.ticket, 0);
+	mg_admission_close_session(a, &two.ticket, 0);
+}
+
+/* Every length there is, in any order, and a list that is in order at any time */
+static void lengths_come_and_go(void **state)
+{
+	struct mg_feed_row row = { .access = 1 };
+
+	(void)state;
+	apply();
+	assert_int_equal(mg_ip_parse(&row.prefix.ip, "10.1.2.3"), 0);
+	for (unsigned int i = 0; i < 33; i++) {
+		const struct mg_lengths *l = &a->feed_lengths.family[MG_FAMILY_V4];
+
+		row.prefix.len = (unsigned char)(96 + i * 14 % 33);
+		assert_int_equal(mg_admission_feed_set(a, &row), 0);
+		assert_int_equal(l->n, i + 1);
+		for (unsigned int j = 1; j < l->n; j++)
+			assert_true(l->bits[j] < l->bits[j - 1]);
+	}
+	for (unsigned int i = 0; i < 33; i++) {
+		const struct mg_lengths *l = &a->feed_lengths.family[MG_FAMILY_V4];
+
+		row.prefix.len = (unsigned char)(96 + i * 5 % 33);
+		assert_int_equal(mg_admission_feed_del(a, &row.prefix), 0);
+		assert_int_equal(l->n, 32 - i);
+		for (unsigned int j = 1; j < l->n; j++)
+			assert_true(l->bits[j] < l->bits[j - 1]);
+	}
+	assert_int_equal(mg_ip_parse(&row.prefix.ip, "2001:db8::"), 0);
+	for (unsigned char i = 0; i < MG_LENGTHS_MAX; i++) {
+		row.prefix.len = 30 + i;
+		assert_int_equal(mg_admission_feed_set(a, &row), 0);
+	}
+	row.prefix.len = 128;
+	assert_int_equal(mg_admission_feed_set(a, &row), -ENOSPC);
+}
+
+/* ---- cookies, paces -------------------------------------------------------------------------- */
+
+static void cookies_have_their_keys(void **state)
+{
+	const uint8_t first[16] = { 1, 2, 3 }, second[16] = { 4, 5, 6 };
+	struct mg_cookie_epochs epochs;
+	struct mg_cookie_keys keys;
+	__u32 zero = 0;
+	int map = bpf_map__fd(a->bpf->maps.mg_cookie_keys);
+
+	(void)state;
+	mg_cookie_keys_init(&keys, 41, first);
+	assert_int_equal(mg_admission_set_cookies(a, &keys), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &zero, &epochs), 0);
+	assert_int_equal(epochs.epoch, 41);
+	assert_int_equal(epochs.n, 1);
+	mg_cookie_keys_rotate(&keys, second);
+	assert_int_equal(mg_admission_set_cookies(a, &keys), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &zero, &epochs), 0);
+	assert_int_equal(epochs.epoch, 42);
+	assert_int_equal(epochs.n, 2);
+	assert_memory_equal(epochs.key[0], second, 16);
+	assert_memory_equal(epochs.key[1], first, 16);
+}
+
+static __u32 any_pace(void)
+{
+	__u32 zero = 0, any = 9;
+
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(a->bpf->maps.mg_pace_now), &zero, &any),
+			 0);
+	return any;
+}
+
+static void paces_are_looked_for_while_there_are_any(void **state)
+{
+	struct mg_ep local = ep("10.3.0.2:5124"), x = ep("10.1.0.1:1"), y = ep("10.1.0.1:2");
+	struct mg_connection key = { .local.port = 5124, .peer.port = 1 };
+	struct mg_pace pace;
+
+	(void)state;
+	memcpy(key.local.ip, &local.ip, 16);
+	memcpy(key.peer.ip, &x.ip, 16);
+	assert_int_equal(any_pace(), 0);
+	assert_int_equal(mg_admission_pace(a, &local, &x, 1000), 0);
+	assert_int_equal(mg_admission_pace(a, &local, &x, 2000), 0);
+	assert_int_equal(any_pace(), 1);
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(a->bpf->maps.mg_paces), &key, &pace), 0);
+	assert_true(pace.bytes_per_s == 2000);
+	assert_int_equal(mg_admission_pace(a, &local, &y, UINT64_MAX), 0);
+	mg_admission_pace_del(a, &local, &x);
+	mg_admission_pace_del(a, &local, &x);
+	assert_int_equal(any_pace(), 1);
+	mg_admission_pace_del(a, &local, &y);
+	assert_int_equal(any_pace(), 0);
+}
+
+/* ---- privileges ------------------------------------------------------------------------------ */
+
+/* Last, as they do not come back: a reload, a session and a feed with those the daemon keeps */
+static void what_the_daemon_keeps_is_enough(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.0.1", VIDEO);
+	struct mg_account_row *rows;
+
+	(void)state;
+	assert_int_equal(mg_caps_drop(0), 0);
+	apply();
+	assert_int_equal(mg_admission_open_session(a, &ask), MG_ADMITTED);
+	assert_int_equal(mg_admission_accounts(a, &rows), 1);
+	free(rows);
+	assert_int_equal(feed("10.1.0.1", "wlan", 0, NULL, 0), 0);
+	mg_admission_sweep(a);
+	mg_admission_close_session(a, &ask.ticket, 0);
+	assert_string_equal(access_of("10.1.0.1"), "wlan");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(nothing_is_in_force_before, fresh),
+		cmocka_unit_test_setup(the_most_specific_holds, fresh),
+		cmocka_unit_test_setup(an_interface_tells_the_access, fresh),
+		cmocka_unit_test_setup(names_keep_their_numbers, fresh),
+		cmocka_unit_test_setup(what_cannot_be_leaves_what_was, fresh),
+		cmocka_unit_test_setup(groups_are_put_right, fresh),
+		cmocka_unit_test_setup(what_was_in_force_is_released, fresh),
+		cmocka_unit_test_setup(a_limit_of_all_leaves_their_count, fresh),
+		cmocka_unit_test_setup(whoever_asks_meanwhile_sees_one_set, fresh),
+		cmocka_unit_test_setup(who_has_what_is_listed, fresh),
+		cmocka_unit_test_setup(many_are_listed, fresh),
+		cmocka_unit_test_setup(subflows_count_by_the_token, fresh),
+		cmocka_unit_test_setup(sessions_are_held_in_advance, fresh),
+		cmocka_unit_test(without_admission_all_is_admitted),
+		cmocka_unit_test_setup(the_feed_goes_before_prefixes, fresh),
+		cmocka_unit_test_setup(what_was_seen_is_remembered, fresh),
+		cmocka_unit_test_setup(an_identity_counts_as_one, fresh),
+		cmocka_unit_test_setup(lengths_come_and_go, fresh),
+		cmocka_unit_test_setup(cookies_have_their_keys, fresh),
+		cmocka_unit_test_setup(paces_are_looked_for_while_there_are_any, fresh),
+		cmocka_unit_test_setup(what_the_daemon_keeps_is_enough, fresh),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

@@ -265,9 +265,6 @@ static int start_proxy(struct mg_daemon *d)
 {
 	int err = mg_daemon_load_cookie_key(d);
 
-	/* Before there is anybody to come in. Groups of gateways are not known yet. */
-	if (!err)
-		err = mg_daemon_set_policies(d, d->config);
 	if (!err)
 		err = mg_daemon_apply(d);
 	if (!err)

@@ -266,6 +266,8 @@ static int start_proxy(struct mg_daemon *d)
 	int err = mg_daemon_load_cookie_key(d);
 
 	if (!err)
+		err = mg_access_open(&d->access, &d->loop, mg_dp_admission(d->dp), d->config);
+	if (!err)
 		err = mg_daemon_apply(d);
 	if (!err)
 		err = mg_proxy_start(&d->proxy, d->dp, mg_dp_workers(d->config), d->policy);
@@ -360,6 +362,7 @@ void mg_daemon_stop(struct mg_daemon *d)
 	mg_subflows_close(d->subflows);
 	mg_paths_close(d);
 	stop_rules(d);
+	mg_access_close(&d->access);
 	mg_dp_close(d->dp);
 	mg_announce_close(&d->announce);
 	if (d->address_io.fd >= 0)

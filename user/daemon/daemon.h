@@ -7,6 +7,7 @@
 #ifndef MG_DAEMON_DAEMON_H
 #define MG_DAEMON_DAEMON_H
 
+#include "access/access.h"
 #include "config/config.h"
 #include "gateway/gateway.h"
 #include "gateway/publish.h"
@@ -41,6 +42,7 @@ struct mg_daemon {
 	int lock_fd; /* of runtime_dir */
 	struct mg_dp *dp;
 	struct mg_announce announce;
+	struct mg_access access;
 	int rules_claim; /* of the routing rules of preserved sources; -1 without them */
 	struct mg_proxy proxy;
 	bool proxy_running;

@@ -39,6 +39,8 @@ static int put(struct mg_daemon *d, struct mg_config *c)
 	/* What policies speak of is there by now. */
 	if (!err)
 		err = mg_daemon_set_policies(d, c);
+	if (!err)
+		err = mg_access_reload(&d->access, c);
 	if (err)
 		return err;
 	d->config = c;
@@ -51,6 +53,7 @@ static void put_back(struct mg_daemon *d, struct mg_config *c)
 	d->config = c;
 	mg_daemon_apply(d);
 	mg_daemon_set_policies(d, c);
+	mg_access_reload(&d->access, c);
 	mg_dp_set_intercept(d->dp, c);
 	mg_gate_reload(d->gate, c);
 	mg_sessionlog_set(d->proxy.log, &c->policies.sharing);

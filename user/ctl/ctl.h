@@ -33,6 +33,11 @@ void mg_show_config(const json_t *result);
 void mg_show_proxies(const json_t *result);
 void mg_show_tokens(const json_t *result);
 void mg_show_ring(const json_t *result);
+/* access.c */
+void mg_show_access(const json_t *result);
+/* What `access set` was given, NULL where nothing was: what is wrong with it, or NULL. */
+const char *mg_ctl_access_set(struct mg_control_request *req, const char *prefix, const char *name,
+			      const char *subscriber, const char *ttl);
 void mg_show_located(const json_t *result);
 /* show_policies.c */
 void mg_show_policies(const json_t *result);

@@ -11,7 +11,15 @@
 #define HELP_COLUMN 33 /* where help says what a command does, less the indent */
 
 /* Options without a letter */
-enum { OPTION_IN = 256, OPTION_JOIN, OPTION_CAPABLE, OPTION_SYN, OPTION_DATA };
+enum {
+	OPTION_IN = 256,
+	OPTION_JOIN,
+	OPTION_CAPABLE,
+	OPTION_SYN,
+	OPTION_DATA,
+	OPTION_SUBSCRIBER,
+	OPTION_TTL
+};
 
 struct subcommand {
 	enum mg_command cmd;
@@ -41,6 +49,11 @@ static const struct subcommand subcommands[] = {
 	{ MG_CMD_POLICY_SET, "policy set", "YAML", "a policy more, or another one of its name",
 	  mg_show_changed, NULL },
 	{ MG_CMD_POLICY_DEL, "policy del", "NAME", "a policy less", mg_show_changed, NULL },
+	{ MG_CMD_ACCESS, NULL, "[PREFIX]", "who is where", mg_show_access, NULL },
+	{ MG_CMD_ACCESS_SET, "access set", "PREFIX NAME", "clients of PREFIX are there", NULL,
+	  "set" },
+	{ MG_CMD_ACCESS_DEL, "access del", "PREFIX", "forget what was said of it", NULL,
+	  "forgotten" },
 	{ MG_CMD_CONFIG, NULL, NULL, "the running configuration", mg_show_config, NULL },
 	{ MG_CMD_RELOAD, NULL, NULL, "take the configuration file again", mg_show_changed, NULL },
 	{ MG_CMD_DRAIN, NULL, "[PROXY]", "no new sessions; without PROXY, then end", NULL,
@@ -59,6 +72,7 @@ struct options {
 	const char *in; /* of locate, as the next two */
 	const char *join;
 	const char *kind;
+	const char *subscriber, *ttl; /* of access set */
 	const char *first; /* word of a command of two, the second of which is still to come */
 	const struct subcommand *sub;
 	const char *arg;
@@ -78,6 +92,8 @@ static const struct argp_option option_table[] = {
 	{ "capable", OPTION_CAPABLE, NULL, 0, "with locate: a SYN with MP_CAPABLE (default)", 0 },
 	{ "syn", OPTION_SYN, NULL, 0, "with locate: a SYN of plain TCP", 0 },
 	{ "data", OPTION_DATA, NULL, 0, "with locate: a packet of a connection", 0 },
+	{ "subscriber", OPTION_SUBSCRIBER, "ID", 0, "with access set: whose they are", 0 },
+	{ "ttl", OPTION_TTL, "SECONDS", 0, "with access set: for so long", 0 },
 	{ 0 },
 };
 
@@ -181,6 +197,10 @@ static const char *wrong_argument(struct options *o)
 		return copy_name(o->req.policy, sizeof(o->req.policy), o->arg)
 			       ? "a policy of less than 16 KiB"
 			       : NULL;
+	case MG_CMD_ACCESS:
+	case MG_CMD_ACCESS_DEL:
+		o->req.has_prefix = true;
+		return mg_prefix_parse(&o->req.prefix, o->arg) ? "an address or a prefix" : NULL;
 	case MG_CMD_POLICY_DEL:
 		return copy_name(o->req.name, sizeof(o->req.name), o->arg) ? "the name of a policy"
 									   : NULL;
@@ -204,6 +224,14 @@ static void parse_argument(struct argp_state *state, struct options *o)
 		parse_locate(state, o);
 		return;
 	}
+	if (o->sub->cmd == MG_CMD_ACCESS_SET) {
+		const char *why =
+			mg_ctl_access_set(&o->req, o->arg, o->arg2, o->subscriber, o->ttl);
+
+		if (why)
+			argp_error(state, "access set needs %s", why);
+		return;
+	}
 	wrong = wrong_argument(o);
 	if (wrong)
 		argp_error(state, "%s needs %s, not \"%s\"", name, wrong, o->arg);
@@ -221,6 +249,8 @@ static void check_combination(struct argp_state *state, struct options *o)
 		argp_error(state, "--top and --json do not go together");
 	if ((o->in || o->kind) && o->sub->cmd != MG_CMD_LOCATE)
 		argp_error(state, "--in, --join, --capable, --syn and --data go with locate only");
+	if ((o->subscriber || o->ttl) && o->sub->cmd != MG_CMD_ACCESS_SET)
+		argp_error(state, "--subscriber and --ttl go with access set only");
 	parse_argument(state, o);
 }
 
@@ -241,7 +271,7 @@ static void on_word(struct argp_state *state, struct options *o, const char *wor
 			argp_error(state, "unknown command \"%s\"", word);
 	} else if (o->sub->arg && !o->arg) {
 		o->arg = word;
-	} else if (o->sub->cmd == MG_CMD_LOCATE && !o->arg2) {
+	} else if ((o->sub->cmd == MG_CMD_LOCATE || o->sub->cmd == MG_CMD_ACCESS_SET) && !o->arg2) {
 		o->arg2 = word;
 	} else {
 		argp_error(state, "%s does not take \"%s\"", words_of(o->sub), word);
@@ -275,6 +305,12 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 	case OPTION_JOIN:
 		o->join = arg;
 		set_kind(state, o, "join");
+		return 0;
+	case OPTION_SUBSCRIBER:
+		o->subscriber = arg;
+		return 0;
+	case OPTION_TTL:
+		o->ttl = arg;
 		return 0;
 	case OPTION_CAPABLE:
 		set_kind(state, o, "capable");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/control_access.h"
 #include "daemon/control_ask.h"
 #include "daemon/report.h"
 #include "wire/control.h"
@@ -192,6 +193,10 @@ static char *carry_out(struct mg_daemon *d, const struct mg_control_request *req
 	case MG_CMD_POLICY_TEST:
 	case MG_CMD_COOKIE:
 		return mg_control_ask(d, req);
+	case MG_CMD_ACCESS:
+	case MG_CMD_ACCESS_SET:
+	case MG_CMD_ACCESS_DEL:
+		return mg_control_access(d, req);
 	case MG_CMD_DRAIN:
 		return drain(d, req);
 	case MG_CMD_UNDRAIN:

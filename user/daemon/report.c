@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "daemon/control_access.h"
 #include "daemon/put.h"
 #include "daemon/report_policy.h"
 #include "daemon/who.h"
@@ -270,6 +271,7 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	mg_report_hold_counters(d, &stats, o);
 	mg_report_steer_counters(d, o);
 	mg_report_sharing_counters(d, &stats, o);
+	mg_report_access_counters(d, o);
 	return o;
 }
 

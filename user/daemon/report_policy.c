@@ -66,15 +66,20 @@ static int ask_of(struct mg_daemon *d, const struct in6_addr *ip, struct mg_admi
 	return mg_admission_test(mg_dp_admission(d->dp), ask);
 }
 
-static int parse_identity(struct mg_subscriber *s, const char *text)
+/* Its text; or, if it may be, what mg_who_format has for those whose text is forgotten. */
+static int parse_identity(const struct mg_daemon *d, struct mg_subscriber *s, const char *text,
+			  bool digits)
 {
+	uint64_t number = mg_feed_identity_number(d->access.feed, text), words[2];
 	size_t len = strlen(text);
-	uint64_t words[2];
 
-	if (!len || len > 16 || strspn(text, "0123456789abcdefABCDEF") != len)
-		return -EINVAL;
+	if (!mg_feed_identity_text(d->access.feed, number)) {
+		if (!digits || !len || len > 16 || strspn(text, "0123456789abcdefABCDEF") != len)
+			return -EINVAL;
+		number = strtoull(text, NULL, 16);
+	}
 	words[0] = htobe64(MG_SUBSCRIBER_IDENTITY);
-	words[1] = htobe64(strtoull(text, NULL, 16));
+	words[1] = htobe64(number);
 	memcpy(s->ip, words, sizeof(words));
 	return 0;
 }
@@ -89,9 +94,9 @@ static int find_subscriber(struct mg_daemon *d, const char *text, struct mg_subs
 
 	*policy = 0;
 	if (!strncmp(text, MG_WHO_ID, strlen(MG_WHO_ID)))
-		return parse_identity(s, text + strlen(MG_WHO_ID));
+		return parse_identity(d, s, text + strlen(MG_WHO_ID), true);
 	if (mg_prefix_parse(&prefix, text))
-		return -EINVAL;
+		return parse_identity(d, s, text, false);
 	refusal = ask_of(d, &prefix.ip, &ask);
 	*s = ask.ticket.subscriber;
 	*policy = ask.ticket.policy;

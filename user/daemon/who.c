@@ -19,8 +19,15 @@ const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
 
 	memcpy(words, who->ip, sizeof(words));
 	if (be64toh(words[0]) == MG_SUBSCRIBER_IDENTITY) {
-		snprintf(text, MG_WHO_STRLEN, MG_WHO_ID "%016llx",
-			 (unsigned long long)be64toh(words[1]));
+		uint64_t number = be64toh(words[1]);
+		const char *known =
+			d->access.feed ? mg_feed_identity_text(d->access.feed, number) : NULL;
+
+		if (known)
+			snprintf(text, MG_WHO_STRLEN, MG_WHO_ID "%s", known);
+		else
+			snprintf(text, MG_WHO_STRLEN, MG_WHO_ID "%016llx",
+				 (unsigned long long)number);
 		return text;
 	}
 	memcpy(&prefix.ip, who->ip, sizeof(prefix.ip));

@@ -9,10 +9,10 @@
 
 struct mg_daemon;
 
-#define MG_WHO_STRLEN 64
+#define MG_WHO_STRLEN 800 /* an identity may be long, and written as %XX */
 
-/* "10.1.2.3", "2001:db8::/64", or MG_WHO_ID and 16 hex digits of an identity. Written into text and
- * returned. */
+/* "10.1.2.3", "2001:db8::/64", or MG_WHO_ID and the text of an identity: its number, in 16 hex
+ * digits, if that is no longer known. Written into text and returned. */
 #define MG_WHO_ID "id:"
 const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
 			  const struct mg_subscriber *who);

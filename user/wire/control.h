@@ -31,31 +31,34 @@
 
 #define MG_CONTROL_REQUEST_MAX_BYTES 32768
 #define MG_CONTROL_POLICY	     16384 /* one policy, as text */
-#define MG_CONTROL_SUBSCRIBER	     128 /* an address, a prefix, or an identity, as text */
+#define MG_CONTROL_SUBSCRIBER	     256   /* an address, a prefix, or an identity, as text */
 
 /* X(symbol, name, root only, keys of its arguments: those that may be left out end with '?') */
-#define MG_COMMANDS(X)                                           \
-	X(STATUS, "status", false, "")                           \
-	X(SESSIONS, "sessions", false, "")                       \
-	X(SESSION, "session", false, "id")                       \
-	X(SERVERS, "servers", false, "")                         \
-	X(PROXIES, "proxies", false, "")                         \
-	X(TOKENS, "tokens", false, "token?")                     \
-	X(RING, "ring", false, "group")                          \
-	X(LOCATE, "locate", false, "client to in? kind? token?") \
-	X(COUNTERS, "counters", false, "")                       \
-	X(LIMITS, "limits", false, "subscriber?")                \
-	X(POLICY_TEST, "policy-test", false, "from to via?")     \
-	X(COOKIE, "cookie", true, "address")                     \
-	X(CONFIG, "config", false, "")                           \
-	X(POLICIES, "policies", false, "")                       \
-	X(POLICY_SET, "policy-set", true, "policy")              \
-	X(POLICY_DEL, "policy-del", true, "name")                \
-	X(RELOAD, "reload", true, "")                            \
-	X(DRAIN, "drain", true, "proxy?")                        \
-	X(UNDRAIN, "undrain", true, "proxy")                     \
-	X(CLOSE, "close", true, "id")                            \
-	X(FORGET, "servers-forget", true, "server")              \
+#define MG_COMMANDS(X)                                                        \
+	X(STATUS, "status", false, "")                                        \
+	X(SESSIONS, "sessions", false, "")                                    \
+	X(SESSION, "session", false, "id")                                    \
+	X(SERVERS, "servers", false, "")                                      \
+	X(PROXIES, "proxies", false, "")                                      \
+	X(TOKENS, "tokens", false, "token?")                                  \
+	X(RING, "ring", false, "group")                                       \
+	X(LOCATE, "locate", false, "client to in? kind? token?")              \
+	X(COUNTERS, "counters", false, "")                                    \
+	X(LIMITS, "limits", false, "subscriber?")                             \
+	X(POLICY_TEST, "policy-test", false, "from to via?")                  \
+	X(ACCESS, "access", false, "prefix?")                                 \
+	X(ACCESS_SET, "access-set", true, "prefix access subscriber? ttl_s?") \
+	X(ACCESS_DEL, "access-del", true, "prefix")                           \
+	X(COOKIE, "cookie", true, "address")                                  \
+	X(CONFIG, "config", false, "")                                        \
+	X(POLICIES, "policies", false, "")                                    \
+	X(POLICY_SET, "policy-set", true, "policy")                           \
+	X(POLICY_DEL, "policy-del", true, "name")                             \
+	X(RELOAD, "reload", true, "")                                         \
+	X(DRAIN, "drain", true, "proxy?")                                     \
+	X(UNDRAIN, "undrain", true, "proxy")                                  \
+	X(CLOSE, "close", true, "id")                                         \
+	X(FORGET, "servers-forget", true, "server")                           \
 	X(LOG_LEVEL, "log-level", true, "level")
 
 enum mg_command {
@@ -87,9 +90,14 @@ struct mg_control_request {
 	struct mg_ep client, to;  /* locate: from there, to there */
 	char interface[IFNAMSIZ]; /* locate: it comes in there; "": on some access interface */
 	enum mg_locate_kind kind; /* locate; join needs a token, no other takes one */
-	char subscriber[MG_CONTROL_SUBSCRIBER]; /* limits: of this one; "": of all */
+	char subscriber[MG_CONTROL_SUBSCRIBER]; /* limits: of this one; "": of all; access-set: it
+						   is that one's */
 	struct in6_addr address; /* cookie: for it; policy-test: from there, to `to` */
 	char via[IFNAMSIZ];	 /* policy-test: in over it; "": not known */
+	bool has_prefix;
+	struct mg_prefix prefix;	/* access, access-set, access-del */
+	char access[MG_MEMBER_NAME];	/* access-set: the network's name */
+	uint32_t ttl_s;			/* access-set; 0: for as long as we run */
 	char name[MG_MEMBER_NAME];	/* policy-del */
 	char policy[MG_CONTROL_POLICY]; /* policy-set: a mapping, in YAML or JSON */
 };

@@ -212,7 +212,50 @@ static json_t *write_policy(const struct mg_control_request *req)
 	return json_string(req->policy);
 }
 
+static int read_prefix(struct mg_control_request *req, const json_t *value)
+{
+	req->has_prefix = true;
+	return json_is_string(value) ? mg_prefix_parse(&req->prefix, json_string_value(value))
+				     : -EINVAL;
+}
+
+static json_t *write_prefix(const struct mg_control_request *req)
+{
+	char text[MG_PREFIX_STRLEN];
+
+	return req->has_prefix ? json_string(mg_prefix_format(text, &req->prefix)) : NULL;
+}
+
+static int read_access(struct mg_control_request *req, const json_t *value)
+{
+	return json_is_string(value)
+		       ? copy_name(req->access, sizeof(req->access), json_string_value(value))
+		       : -EINVAL;
+}
+
+static json_t *write_access(const struct mg_control_request *req)
+{
+	return json_string(req->access);
+}
+
+static int read_ttl(struct mg_control_request *req, const json_t *value)
+{
+	if (!json_is_integer(value) || json_integer_value(value) < 1 ||
+	    json_integer_value(value) > UINT32_MAX)
+		return -EINVAL;
+	req->ttl_s = (uint32_t)json_integer_value(value);
+	return 0;
+}
+
+static json_t *write_ttl(const struct mg_control_request *req)
+{
+	return req->ttl_s ? json_integer(req->ttl_s) : NULL;
+}
+
 static const struct mg_control_key keys[] = {
+	{ "prefix", read_prefix, write_prefix, "an ADDRESS or a PREFIX" },
+	{ "access", read_access, write_access, "the name of an access network" },
+	{ "ttl_s", read_ttl, write_ttl, "seconds, at least 1" },
 	{ "id", read_id, write_id, "a session's number" },
 	{ "server", read_server, write_server, "ADDRESS:PORT or \"all\"" },
 	{ "level", read_level, write_level, "\"error\", \"warning\", \"info\" or \"debug\"",

@@ -1,20 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The way to the daemon: its workers' signs of life, mg_beats, the rings they read, mg_hold_rings,
- * and the one exit where what happened is counted, mg_hold_stats.
+ * The way to the daemon: the rings its workers read, mg_hold_rings, if they are alive, and the one
+ * exit where what happened is counted, mg_hold_stats.
  */
 #ifndef MG_BPF_ATTEND_H
 #define MG_BPF_ATTEND_H
 
 #include "segment.bpf.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, MG_WORKERS_MAX);
-	__uint(map_flags, 1024 /* BPF_F_MMAPABLE */);
-	__type(key, __u32);
-	__type(value, __u64);
-} mg_beats SEC(".maps");
+#include "beats.bpf.h"
 
 struct mg_hold_ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -67,11 +60,7 @@ static __always_inline bool mg_daemon_lives(struct __sk_buff *skb, __u16 beacon)
 static __always_inline bool mg_is_attended(struct __sk_buff *skb, const struct mg_intercept *wanted,
 					   __u32 worker, __u64 now_ns)
 {
-	const __u64 *beat = bpf_map_lookup_elem(&mg_beats, &worker);
-
-	/* now_ns may be the elder of the two */
-	return beat && *beat && *beat + wanted->beat_stale_ms * 1000000ULL >= now_ns &&
-	       mg_daemon_lives(skb, wanted->beacon);
+	return mg_beats_fresh(wanted, worker, now_ns) && mg_daemon_lives(skb, wanted->beacon);
 }
 
 /* Sends the scratch's record to its worker, with the frame or without. 0 or -1. */

@@ -15,6 +15,7 @@
 #include "learn.bpf.h"
 #include "neighbours.bpf.h"
 #include "peers.bpf.h"
+#include "gate.bpf.h"
 
 static __always_inline void mg_decide_count(__u32 dry, enum mg_steer_counter which)
 {
@@ -148,24 +149,138 @@ static __always_inline void mg_decide_remember(const struct mg_steer_scratch *s,
 		mg_flow_store(&s->arrival.tuple, &flow);
 }
 
+/* ---- admission ------------------------------------------------------------------------------- */
+
+/* Whom the arrival, an opening SYN, is from. False: there are no policies. */
+static __always_inline bool mg_decide_meet(struct xdp_md *ctx, struct mg_steer_scratch *s,
+					   enum mg_gate_kind kind)
+{
+	const struct mg_arrival *a = &s->arrival;
+	struct mg_gate *gate = mg_gate();
+
+	if (!gate || !mg_gate_is_manned())
+		return false;
+	gate->syn.tuple = a->tuple;
+	gate->syn.ip_offset = a->ip_offset;
+	gate->syn.tcp_offset = a->tcp_offset;
+	gate->syn.seq = a->seq;
+	gate->syn.payload_bytes = a->payload_bytes;
+	gate->syn.v6 = a->v6;
+	gate->ifindex = a->ifindex;
+	gate->token = a->token;
+	gate->message_offset = a->tcp_offset + sizeof(struct tcphdr) + a->options_bytes;
+	gate->message_bytes = a->payload_bytes;
+	if (!mg_gate_meet(ctx, kind))
+		return false;
+	s->decision.policy = gate->who.policy;
+	return true;
+}
+
+/* It is not let in, and so not steered. */
+static __always_inline void mg_decide_refuse(struct mg_decision *d, enum mg_gate_kind kind,
+					     enum mg_refusal refusal, enum mg_refuse how, __u32 dry)
+{
+	if (!dry)
+		mg_gate_refuse(kind, refusal, how);
+	d->why = MG_STEER_REFUSED;
+	d->proxy = d->second = 0;
+	if (how == MG_REFUSE_PASS) {
+		d->what = MG_STEER_PASS;
+		return;
+	}
+	d->what = how == MG_REFUSE_RESET ? MG_STEER_RESET : MG_STEER_DROP;
+	d->reason = mg_gate_reason(refusal);
+}
+
+/* The session that was met: true if it is let in, or goes on so that it hears why not. */
+static __always_inline bool mg_decide_admits(struct mg_decision *d, enum mg_gate_kind kind,
+					     __u32 dry)
+{
+	struct mg_gate *gate = mg_gate();
+	enum mg_refuse how = MG_REFUSE_DROP;
+	const struct mg_terms *terms;
+	enum mg_refusal refusal;
+
+	if (!gate)
+		return true;
+	refusal = mg_gate_session(kind);
+	d->admitted = 1;
+	d->refusal = refusal;
+	if (!refusal || (kind == MG_GATE_CONVERTER && !mg_gate_is_untrusted(refusal) &&
+			 (dry || mg_admit_answered(&gate->who)))) {
+		if (!dry)
+			mg_gate_note(gate);
+		return true;
+	}
+	terms = mg_terms_of(&gate->who);
+	if (kind == MG_GATE_SERVER && terms)
+		how = terms->refuse;
+	mg_decide_refuse(d, kind, refusal, how, dry);
+	return false;
+}
+
+/* The join that was met. Nothing is charged: if its session is this host's, it stays, and is then.
+ */
+static __always_inline bool mg_decide_admits_join(struct mg_decision *d, bool known, __u32 dry)
+{
+	struct mg_gate *gate = mg_gate();
+	enum mg_refusal refusal;
+	enum mg_refuse how;
+
+	if (!gate)
+		return true;
+	refusal = mg_gate_join(known || mg_gate_has_session(gate->token));
+	if (!refusal)
+		return true;
+	how = mg_gate_is_untrusted(refusal) ? MG_REFUSE_DROP : gate->who.refuse_join;
+	d->admitted = 1;
+	d->refusal = refusal;
+	mg_decide_refuse(d, MG_GATE_JOIN, refusal, how, dry);
+	return false;
+}
+
+/*
+ * The group that takes what was met: its policy's, else that of the address it goes to, or of a
+ * rule. Third parties' sessions with servers are not taken over.
+ */
+static __always_inline __u32 mg_decide_group(struct mg_decision *d, const struct mg_gateway *g,
+					     __u32 at_virtual, bool met)
+{
+	const struct mg_gate *gate = met ? mg_gate() : NULL;
+	const struct mg_terms *terms = gate ? mg_terms_of(&gate->who) : NULL;
+
+	if (gate && !at_virtual && gate->who.trust == MG_TRUST_THIRD_PARTY)
+		return 0;
+	if (!terms || !mg_group_find(terms->group))
+		return at_virtual ? at_virtual : mg_decide_rule(d, g);
+	return at_virtual || !mg_decide_is_host() ? terms->group : 0;
+}
+
+/* ---- sessions and joins ---------------------------------------------------------------------- */
+
 /* A SYN that opens a connection of its own */
-__noinline int mg_decide_session(__u32 dry)
+__noinline int mg_decide_session(struct xdp_md *ctx, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
 	struct mg_steer_scratch *s = mg_steer_scratch();
-	bool is_capable;
+	enum mg_gate_kind kind;
 	__u32 group, at_virtual;
+	bool is_capable, met;
 
 	if (!s || !g)
 		return 0;
 	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
 		return 0;
 	is_capable = s->arrival.class == MG_CLASS_MP_CAPABLE;
-	group = at_virtual = mg_virtual_group(&s->arrival.tuple.server);
+	at_virtual = mg_virtual_group(&s->arrival.tuple.server);
 	/* What is signed is not to be looked into by whoever takes sessions over on their way. */
-	if (!group && is_capable && !(s->arrival.seen & MG_SEEN_PROTECTED))
-		group = mg_decide_rule(&s->decision, g);
-	if (!group || !mg_decide_ring(&s->decision, MG_STEER_RING, group, dry))
+	if (!at_virtual && (!is_capable || (s->arrival.seen & MG_SEEN_PROTECTED)))
+		return 0;
+	kind = at_virtual ? MG_GATE_CONVERTER : MG_GATE_SERVER;
+	met = mg_decide_meet(ctx, s, kind);
+	group = mg_decide_group(&s->decision, g, at_virtual, met);
+	if (!group || (met && !mg_decide_admits(&s->decision, kind, dry)) ||
+	    !mg_decide_ring(&s->decision, MG_STEER_RING, group, dry))
 		return 0;
 	mg_decide_count(dry, MG_STEER_COUNT_NEW);
 	mg_decide_remember(s, is_capable ? MG_FLOW_CAPABLE : 0, at_virtual, dry);
@@ -213,11 +328,26 @@ static __always_inline bool mg_decide_unknown(struct mg_decision *d, const struc
 	return false;
 }
 
-__noinline int mg_decide_join(__u32 dry)
+/* Have policies a group to steer to? */
+static __always_inline bool mg_decide_by_policy(bool met)
+{
+	const struct mg_gate *gate = met ? mg_gate() : NULL;
+	const struct mg_policy_set *set;
+	__u32 at;
+
+	if (!gate)
+		return false;
+	at = gate->who.set;
+	set = bpf_map_lookup_elem(&mg_policy_set, &at);
+	return set && set->steers;
+}
+
+__noinline int mg_decide_join(struct xdp_md *ctx, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
 	struct mg_steer_scratch *s = mg_steer_scratch();
-	__u32 group, at_virtual;
+	__u32 group = 0, at_virtual;
+	bool known, met;
 
 	if (!s || !g)
 		return 0;
@@ -225,15 +355,21 @@ __noinline int mg_decide_join(__u32 dry)
 	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
 		return 0;
 	at_virtual = mg_virtual_group(&s->arrival.tuple.server);
+	met = mg_decide_meet(ctx, s, MG_GATE_JOIN);
 	/* Nothing else is steered: a token that somebody else's session shares must not catch it.
 	 */
-	if (!at_virtual && !g->n_rules)
+	if (!at_virtual && !g->n_rules && !mg_decide_by_policy(met))
 		return 0;
-	if (!mg_decide_token(&s->decision, s->arrival.token, dry)) {
-		group = at_virtual ? at_virtual : mg_decide_rule(&s->decision, g);
-		if (!group || !mg_decide_unknown(&s->decision, g, group, dry))
+	known = mg_decide_token(&s->decision, s->arrival.token, dry);
+	if (!known) {
+		group = mg_decide_group(&s->decision, g, at_virtual, met);
+		if (!group)
 			return 0;
 	}
+	if (met && !mg_decide_admits_join(&s->decision, known, dry))
+		return 0;
+	if (!known && !mg_decide_unknown(&s->decision, g, group, dry))
+		return 0;
 	mg_decide_remember(s, MG_FLOW_JOIN, at_virtual, dry);
 	return 0;
 }
@@ -399,22 +535,27 @@ __noinline int mg_decide_unwrapped(struct xdp_md *ctx)
 	struct mg_steer_scratch *s = mg_steer_scratch();
 	const struct mg_steer_flow *flow;
 
-	if (!s || !g || !g->self || !g->learn || !s->arrival.is_tcp)
+	if (!s || !g || !g->self || !g->learn || !s->arrival.is_tcp || mg_is_opening(&s->arrival))
 		return 0;
-	if (mg_is_opening(&s->arrival)) {
-		struct mg_steer_flow own = {
-			.proxy = g->self,
-			.flags = MG_FLOW_CAPABLE,
-			.isn = s->arrival.seq,
-		};
-
-		if (s->arrival.class == MG_CLASS_MP_CAPABLE)
-			mg_flow_store(&s->arrival.tuple, &own);
-		return 0;
-	}
 	flow = mg_flow_find(&s->arrival.tuple);
 	if (flow && flow->proxy == g->self && mg_may_teach(&s->arrival, flow))
 		mg_learn(ctx);
+	return 0;
+}
+
+/* The same, of a SYN that was let in */
+__noinline int mg_decide_own(void)
+{
+	const __u32 mptcp = MG_SEEN_CAPABLE | MG_SEEN_JOIN | MG_SEEN_OVERRUN;
+	const struct mg_gateway *g = mg_gateway_wanted();
+	struct mg_steer_scratch *s = mg_steer_scratch();
+	struct mg_steer_flow own = { .flags = MG_FLOW_CAPABLE };
+
+	if (!s || !g || !g->self || !g->learn || (s->arrival.seen & mptcp) != MG_SEEN_CAPABLE)
+		return 0;
+	own.proxy = g->self;
+	own.isn = s->arrival.seq;
+	mg_flow_store(&s->arrival.tuple, &own);
 	return 0;
 }
 
@@ -424,9 +565,9 @@ static __always_inline void mg_decide_access(struct xdp_md *ctx, const struct mg
 	if (!mg_is_opening(a))
 		mg_decide_segment(ctx, dry);
 	else if (a->class == MG_CLASS_MP_JOIN)
-		mg_decide_join(dry);
+		mg_decide_join(ctx, dry);
 	else
-		mg_decide_session(dry);
+		mg_decide_session(ctx, dry);
 }
 
 static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_arrival *a,

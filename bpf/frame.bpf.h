@@ -8,6 +8,7 @@
 #define MG_BPF_FRAME_H
 
 #include "packet.bpf.h"
+#include "prefix.bpf.h"
 
 #define MG_LINK_BYTES	  14
 #define MG_LINK_TAG_BYTES 4
@@ -88,14 +89,6 @@ static __always_inline __u8 mg_traffic_class(struct xdp_md *ctx, __u32 offset, b
 	if (bpf_xdp_load_bytes(ctx, offset, head, sizeof(head)))
 		return 0;
 	return v6 ? head[0] << 4 | head[1] >> 4 : head[1];
-}
-
-/* Is this the 16-byte form of an IPv4 address? */
-static __always_inline bool mg_ip_is_v4(const __u8 *ip)
-{
-	const __u32 *word = (const __u32 *)ip;
-
-	return !word[0] && !word[1] && word[2] == bpf_htonl(0xffff);
 }
 
 static __always_inline bool mg_ip_is_none(const __u8 *ip)

@@ -28,20 +28,6 @@ struct {
 	__type(value, __u32);
 } mg_held_subs SEC(".maps");
 
-static __always_inline void mg_subscriber_of(struct mg_subscriber *sub, const __u8 *ip)
-{
-	const __u32 *from = (const __u32 *)ip;
-	__u32 *to = (__u32 *)sub->ip;
-
-	to[0] = from[0];
-	to[1] = from[1];
-	to[2] = to[3] = 0;
-	if (!from[0] && !from[1] && from[2] == bpf_htonl(0xffff)) {
-		to[2] = from[2];
-		to[3] = from[3];
-	}
-}
-
 /* Only who turns the last 0 into "gone" deletes; who comes in between tries again. */
 static __always_inline void mg_give_back(const struct mg_subscriber *sub, __u32 *held)
 {
@@ -50,40 +36,44 @@ static __always_inline void mg_give_back(const struct mg_subscriber *sub, __u32 
 		bpf_map_delete_elem(&mg_held_subs, sub);
 }
 
-static __always_inline void mg_discharge(const __u8 *ip)
+static __always_inline void mg_discharge(const struct mg_subscriber *sub)
 {
-	struct mg_subscriber sub;
-	__u32 *held;
+	__u32 *held = bpf_map_lookup_elem(&mg_held_subs, sub);
 
-	mg_subscriber_of(&sub, ip);
-	held = bpf_map_lookup_elem(&mg_held_subs, &sub);
 	if (held)
-		mg_give_back(&sub, held);
+		mg_give_back(sub, held);
 }
 
-/* One more SYN of this client: 0, or -1 if it has `limit` already. */
-static __always_inline int mg_charge(const __u8 *ip, __u32 limit)
+/* Has the subscriber as many as that? */
+static __always_inline bool mg_held_has(const struct mg_subscriber *sub, __u32 limit)
 {
-	struct mg_subscriber sub;
+	const __u32 *held = bpf_map_lookup_elem(&mg_held_subs, sub);
 
-	mg_subscriber_of(&sub, ip);
+	return held && *held >= limit && *held < MG_SUBSCRIBER_GONE;
+}
+
+enum mg_held_put { MG_HELD_PUT, MG_HELD_ALREADY, MG_HELD_FULL, MG_HELD_OVER };
+
+/* One more SYN of this subscriber: MG_HELD_PUT; MG_HELD_OVER if it has `limit` already. */
+static __always_inline enum mg_held_put mg_charge(const struct mg_subscriber *sub, __u32 limit)
+{
 	for (int i = 0; i < MG_CHARGE_TRIES; i++) {
-		__u32 *held = bpf_map_lookup_elem(&mg_held_subs, &sub), none = 0, had;
+		__u32 *held = bpf_map_lookup_elem(&mg_held_subs, sub), none = 0, had;
 
 		if (!held) {
-			bpf_map_update_elem(&mg_held_subs, &sub, &none, BPF_NOEXIST);
-			held = bpf_map_lookup_elem(&mg_held_subs, &sub);
+			bpf_map_update_elem(&mg_held_subs, sub, &none, BPF_NOEXIST);
+			held = bpf_map_lookup_elem(&mg_held_subs, sub);
 			if (!held)
-				return -1;
+				return MG_HELD_FULL;
 		}
 		had = __sync_fetch_and_add(held, 1);
 		if (had < limit)
-			return 0;
-		mg_give_back(&sub, held);
+			return MG_HELD_PUT;
+		mg_give_back(sub, held);
 		if (had < MG_SUBSCRIBER_GONE)
-			return -1;
+			return MG_HELD_OVER;
 	}
-	return -1;
+	return MG_HELD_FULL;
 }
 
 static __always_inline struct mg_hold *mg_held_find(const struct mg_tuple *tuple)
@@ -91,25 +81,34 @@ static __always_inline struct mg_hold *mg_held_find(const struct mg_tuple *tuple
 	return bpf_map_lookup_elem(&mg_held, tuple);
 }
 
-/* True for the one caller that it was held for. */
+/*
+ * True for the one caller that it was held for. Whom it was charged to is read before, as that may
+ * have changed since for others of the same address.
+ */
 static __always_inline bool mg_held_forget(const struct mg_tuple *tuple)
 {
+	const struct mg_hold *hold = mg_held_find(tuple);
+	struct mg_subscriber sub;
+
+	if (!hold)
+		return false;
+	sub = hold->subscriber;
 	if (bpf_map_delete_elem(&mg_held, tuple))
 		return false;
-	mg_discharge(tuple->client.ip);
+	mg_discharge(&sub);
 	return true;
 }
-
-enum mg_held_put { MG_HELD_PUT, MG_HELD_ALREADY, MG_HELD_FULL };
 
 static __always_inline enum mg_held_put mg_held_put(const struct mg_tuple *tuple,
 						    const struct mg_hold *hold, __u32 limit)
 {
-	if (mg_charge(tuple->client.ip, limit))
-		return MG_HELD_FULL;
+	enum mg_held_put charged = mg_charge(&hold->subscriber, limit);
+
+	if (charged != MG_HELD_PUT)
+		return charged;
 	if (!bpf_map_update_elem(&mg_held, tuple, hold, BPF_NOEXIST))
 		return MG_HELD_PUT;
-	mg_discharge(tuple->client.ip);
+	mg_discharge(&hold->subscriber);
 	return mg_held_find(tuple) ? MG_HELD_ALREADY : MG_HELD_FULL;
 }
 

@@ -8,34 +8,16 @@
 
 #include "arrival.bpf.h"
 #include "proxies.bpf.h"
+#include "route.bpf.h"
 #include "tokens.bpf.h"
 
 /* A socket, other than a listener, that has this address and peer */
 static __always_inline bool mg_socket_is_here(struct xdp_md *ctx, const struct mg_endpoint *local,
 					      const struct mg_endpoint *peer, bool v6)
 {
-	struct bpf_sock_tuple tuple = {};
-	struct bpf_sock *sk;
-	bool is_here;
+	__u32 state = mg_socket_state(ctx, local, peer, v6);
 
-	if (v6) {
-		__builtin_memcpy(tuple.ipv6.saddr, peer->ip, 16);
-		__builtin_memcpy(tuple.ipv6.daddr, local->ip, 16);
-		tuple.ipv6.sport = bpf_htons(peer->port);
-		tuple.ipv6.dport = bpf_htons(local->port);
-	} else {
-		__builtin_memcpy(&tuple.ipv4.saddr, peer->ip + 12, 4);
-		__builtin_memcpy(&tuple.ipv4.daddr, local->ip + 12, 4);
-		tuple.ipv4.sport = bpf_htons(peer->port);
-		tuple.ipv4.dport = bpf_htons(local->port);
-	}
-	sk = bpf_skc_lookup_tcp(ctx, &tuple, v6 ? sizeof(tuple.ipv6) : sizeof(tuple.ipv4),
-				BPF_F_CURRENT_NETNS, 0);
-	if (!sk)
-		return false;
-	is_here = sk->state != BPF_TCP_LISTEN;
-	bpf_sk_release(sk);
-	return is_here;
+	return state && state != BPF_TCP_LISTEN;
 }
 
 /*

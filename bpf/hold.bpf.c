@@ -13,9 +13,9 @@
 #include "abi/sha256.h"
 
 /*
- * Up to the TCP header, into the scratch: 0 or MG_DONE. A function of its own to the verifier, as
- * all below: what is behind it is checked once and not once per way a segment can be wrapped. ICMP
- * errors about a connection of ours are marked here.
+ * Up to the TCP header, into the scratch: 0, MG_OPENS for an opening SYN, or MG_DONE. A function of
+ * its own to the verifier, as all below: what is behind it is checked once and not once per way a
+ * segment can be wrapped. ICMP errors about a connection of ours are marked here.
  */
 __noinline int mg_hold_parse(struct __sk_buff *skb)
 {
@@ -33,7 +33,7 @@ __noinline int mg_hold_parse(struct __sk_buff *skb)
 		return MG_DONE;
 	}
 	mg_segment_of(&s->segment, &p);
-	return 0;
+	return mg_opens(&s->segment) ? MG_OPENS : 0;
 }
 
 /* Is it a socket's, and not just the memory of an old connection whose successor was let pass? */
@@ -157,7 +157,7 @@ __noinline int mg_hold_segment(struct __sk_buff *skb, __u32 lan)
 	if ((mark & MG_ABI_MARK_KIND) == MG_ABI_MARK_TAKE)
 		return mg_take_in(skb, seg, mark & ~MG_ABI_MARK_KIND);
 	state = mg_own_state(skb, &s->segment.sock, mg_sock_tuple_bytes(seg));
-	if (!seg->has_syn || seg->has_ack || seg->has_fin || seg->has_rst)
+	if (!mg_opens(seg))
 		return mg_beyond_syn(skb, s, state);
 	if (state && state != BPF_TCP_TIME_WAIT) {
 		skb->mark = MG_ABI_MARK;
@@ -169,15 +169,33 @@ __noinline int mg_hold_segment(struct __sk_buff *skb, __u32 lan)
 	return ret;
 }
 
+/* An opening SYN: what it is and whom it is from. True: nothing may come of it. */
+static __always_inline bool mg_hold_admit(struct __sk_buff *skb, __u32 lan)
+{
+	__u32 class = mg_hold_look(skb);
+
+	mg_hold_meet(skb);
+	if (lan)
+		return false;
+	if (class == MG_CLASS_MP_JOIN)
+		return mg_hold_join(skb);
+	return class == MG_CLASS_MP_CAPABLE && mg_hold_transit(skb);
+}
+
 static __always_inline int mg_hold_door(struct __sk_buff *skb, __u32 lan)
 {
+	int ret;
+
 	if ((skb->mark & MG_ABI_MARK_KIND) == MG_ABI_MARK_PASS) {
 		skb->mark = 0;
 		mg_go_past(skb);
 		return MG_TC_UNSPEC;
 	}
-	if (mg_hold_parse(skb))
+	ret = mg_hold_parse(skb);
+	if (ret == MG_DONE)
 		return MG_TC_UNSPEC;
+	if (ret == MG_OPENS && mg_hold_admit(skb, lan))
+		return MG_TC_SHOT;
 	return mg_hold_segment(skb, lan);
 }
 
@@ -247,7 +265,7 @@ __noinline int mg_core_segment(struct __sk_buff *skb)
 SEC("tc")
 int mg_hold_core(struct __sk_buff *skb)
 {
-	if (!mg_hold_parse(skb))
+	if (mg_hold_parse(skb) != MG_DONE)
 		mg_core_segment(skb);
 	return MG_TC_UNSPEC;
 }

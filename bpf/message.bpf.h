@@ -8,14 +8,16 @@
 #define MG_BPF_MESSAGE_H
 
 #include "packet.bpf.h"
+#include "classify.bpf.h"
 
-#define MG_REQUEST_TLVS_MAX	8 /* a client has reason to send four, each once */
-#define MG_REQUEST_CONNECT	0x0a
-#define MG_REQUEST_COOKIE	0x16
-#define MG_REQUEST_TLV_BYTES	2 /* type and length, before the value */
-#define MG_REQUEST_HEADER_BYTES 4 /* of the message; byte 1 is its length in words */
-#define MG_REQUEST_WORD_BYTES	4
-#define MG_REQUEST_COOKIE_BYTES 12 /* of ours; what follows is padding, which the daemon looks at */
+#define MG_REQUEST_TLVS_MAX   8 /* a client has reason to send four, each once */
+#define MG_REQUEST_CONNECT    0x0a
+#define MG_REQUEST_COOKIE     0x16
+#define MG_REQUEST_TLV_BYTES  2 /* type and length, before the value */
+#define MG_REQUEST_WORD_BYTES 4
+#define MG_REQUEST_COOKIE_BYTES                                           \
+	12 /* of ours; what follows is padding, which the daemon looks at \
+	    */
 
 struct mg_request {
 	struct mg_endpoint peer;
@@ -57,18 +59,20 @@ static __always_inline void mg_request_take(struct xdp_md *ctx, struct mg_reques
 }
 
 /*
- * Of a message at `offset` of the frame, `bytes` of which are there; its fixed header was looked at
- * before. A function of its own to the verifier, which so follows the TLVs once.
+ * Of a message at `offset` of the frame, `bytes` of which are there, should it be one. A function
+ * of its own to the verifier, which so follows the TLVs once.
  */
 __noinline int mg_request_read(struct xdp_md *ctx, struct mg_request *r, __u32 offset, __u32 bytes)
 {
-	__u8 header[MG_REQUEST_HEADER_BYTES], tlv[MG_REQUEST_TLV_BYTES];
+	__u8 header[MG_CONVERT_HEADER_BYTES], tlv[MG_REQUEST_TLV_BYTES];
 	__u32 at = sizeof(header), end, size;
 
 	if (!r)
 		return 0;
 	__builtin_memset(r, 0, sizeof(*r));
-	if (bytes < sizeof(header) || bpf_xdp_load_bytes(ctx, offset, header, sizeof(header)))
+	if (bytes < sizeof(header) || bpf_xdp_load_bytes(ctx, offset, header, sizeof(header)) ||
+	    header[0] != MG_CONVERT_HEADER_VERSION || header[2] != MG_CONVERT_HEADER_MAGIC >> 8 ||
+	    header[3] != (MG_CONVERT_HEADER_MAGIC & 0xff))
 		return 0;
 	end = header[1] * MG_REQUEST_WORD_BYTES;
 	if (end > bytes)

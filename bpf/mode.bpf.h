@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the daemon wants done, maps mg_intercept and mg_ports; and the one place that says which
- * mode applies to a session.
+ * mode applies to a session: its policy's, if that has one.
  */
 #ifndef MG_BPF_MODE_H
 #define MG_BPF_MODE_H
 
-#include "vmlinux.h"
-#include <bpf/bpf_helpers.h>
-
-#include "abi/hold.h"
+#include "policy.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,10 +29,27 @@ static __always_inline const struct mg_intercept *mg_intercept_wanted(void)
 	return bpf_map_lookup_elem(&mg_intercept, &zero);
 }
 
+/*
+ * Sessions from third-party networks are nobody's to take over, as they show no cookie. Those that
+ * are denied would be taken; what becomes of them instead, who admits says.
+ */
 static __always_inline enum mg_mode mg_mode_of(const struct mg_intercept *wanted,
-					       const struct mg_tuple *tuple)
+					       const struct mg_who *who)
 {
-	return wanted->mode;
+	const struct mg_terms *terms = mg_terms_of(who);
+
+	if (who->trust == MG_TRUST_THIRD_PARTY)
+		return MG_MODE_TRANSPARENT;
+	if (!terms)
+		return wanted->mode;
+	if (terms->deny)
+		return MG_MODE_TAKE_OVER;
+	return terms->mode == MG_TERMS_MODE_DEFAULT ? wanted->mode : terms->mode;
+}
+
+static __always_inline bool mg_mode_intercepts(enum mg_mode mode)
+{
+	return mode == MG_MODE_TAKE_OVER || mode == MG_MODE_HYBRID;
 }
 
 static __always_inline bool mg_port_is_wanted(__u16 port)

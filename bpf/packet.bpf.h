@@ -88,6 +88,12 @@ struct mg_syn {
 	__u32 options_offset; /* in the frame; the payload comes right after the options */
 	__u32 options_bytes;
 	__u32 payload_bytes;
+	__u32 ip_offset; /* in the frame */
+	__u32 seq;	 /* host order */
+	__u8 v6;
+	__u8 admitted;	  /* 1: admission was asked already */
+	__u8 from_access; /* 1: it came in where clients are */
+	__u8 pad;
 };
 
 static __always_inline void mg_packet_syn(const struct mg_packet *p, struct mg_syn *syn)
@@ -96,6 +102,10 @@ static __always_inline void mg_packet_syn(const struct mg_packet *p, struct mg_s
 	syn->options_offset = p->at.offset;
 	syn->options_bytes = p->options_bytes;
 	syn->payload_bytes = p->payload_bytes;
+	syn->ip_offset = p->ip_offset;
+	syn->seq = bpf_ntohl(p->tcp->seq);
+	syn->v6 = p->v6;
+	syn->admitted = syn->pad = 0;
 }
 
 /*

@@ -8,6 +8,7 @@
 #define MG_BPF_SEGMENT_H
 
 #include "packet.bpf.h"
+#include "policy.bpf.h"
 
 #include "abi/hold.h"
 
@@ -24,8 +25,19 @@ struct mg_segment {
 	__u8 has_syn, has_ack, has_fin, has_rst;
 };
 
+/* What a segment is that opens a connection */
+struct mg_opening {
+	__u32 class; /* enum mg_class */
+	__u32 seen;  /* MG_SEEN_… */
+	__u32 token; /* of a join */
+	__u8 mp_capable;
+	__u8 pad[3];
+};
+
 struct mg_hold_scratch {
 	struct mg_segment segment;
+	struct mg_opening opening;
+	struct mg_who who;     /* whom an opening SYN is from */
 	struct mg_held record; /* as it goes into the ring, with the frame */
 	__u8 frame[MG_HELD_FRAME_BYTES];
 };
@@ -76,6 +88,11 @@ static __always_inline void mg_segment_of(struct mg_segment *s, const struct mg_
 	s->tcp_offset = p->at.offset - sizeof(struct tcphdr);
 	s->options_bytes = p->options_bytes;
 	s->payload_bytes = p->payload_bytes;
+}
+
+static __always_inline bool mg_opens(const struct mg_segment *s)
+{
+	return s->has_syn && !s->has_ack && !s->has_fin && !s->has_rst;
 }
 
 static __always_inline __u32 mg_options_offset(const struct mg_segment *s)

@@ -2,7 +2,7 @@
 /*
  * Doors of a host that steers, or is steered to: mg_steer for packets that come in on an interface,
  * mg_locate for the question where one would go. The rooms in walking order: arrive → tunnel →
- * decide → deliver → count; and syn for what stays, as behind mg_xdp.
+ * decide (and admit) → deliver → count; and syn for what stays, as behind mg_xdp.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -22,7 +22,9 @@ struct {
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(mg_steer);
 
-/* It stays on this host: what is for its converter, the converter's room sees to. */
+/* It stays on this host: if it opens a connection, the converter's rooms, and admission's, see to
+ * it.
+ */
 static __always_inline int mg_stay(struct xdp_md *ctx, struct mg_steer_scratch *s)
 {
 	const struct mg_arrival *a = &s->arrival;
@@ -32,17 +34,27 @@ static __always_inline int mg_stay(struct xdp_md *ctx, struct mg_steer_scratch *
 		.options_offset = a->tcp_offset + sizeof(struct tcphdr),
 		.options_bytes = a->options_bytes,
 		.payload_bytes = a->payload_bytes,
+		.ip_offset = a->ip_offset,
+		.seq = a->seq,
+		.v6 = a->v6,
+		.admitted = s->decision.admitted,
+		.from_access = mg_side == MG_SIDE_ACCESS || a->unwrapped,
 	};
-	int ret;
+	struct mg_classification c = {};
+	int outcome = MG_OUTCOME_PASS;
 
 	if (s->clamp)
 		mg_clamp_mss(ctx, s->clamp);
-	if (a->is_tcp && mg_is_opening(a) && mg_is_converter(&syn.to)) {
-		ret = mg_opening_syn(ctx, &syn);
-		s->arrival.class = ret >> 8;
-		s->arrival.reason = ret & 0xff;
+	if (!a->is_tcp || !mg_is_opening(a))
+		return MG_OUTCOME_PASS;
+	if (mg_is_converter(&syn.to) || (!syn.admitted && mg_gate_is_manned())) {
+		outcome = mg_opening_syn(ctx, &syn, &c);
+		s->arrival.class = c.class;
+		s->arrival.reason = c.reason;
 	}
-	return MG_OUTCOME_PASS;
+	if (outcome == MG_OUTCOME_PASS && a->unwrapped)
+		mg_decide_own();
+	return outcome;
 }
 
 static __always_inline int mg_walk(struct xdp_md *ctx, struct mg_steer_scratch *s)
@@ -61,6 +73,9 @@ static __always_inline int mg_walk(struct xdp_md *ctx, struct mg_steer_scratch *
 	mg_decide(ctx, s, 0);
 	if (s->decision.what == MG_STEER_DROP)
 		return MG_OUTCOME_DROP(s->decision.reason);
+	if (s->decision.what == MG_STEER_RESET)
+		return mg_gate_answer(ctx,
+				      MG_OUTCOME(XDP_TX, MG_VERDICT_ANSWER, s->decision.reason));
 	ret = s->decision.what == MG_STEER_DELIVER ? mg_deliver(ctx) : MG_OUTCOME_PASS;
 	return ret == MG_OUTCOME_PASS ? mg_stay(ctx, s) : ret;
 }

@@ -16,9 +16,8 @@
 #include "paths.bpf.h"
 #include "peers.bpf.h"
 #include "proxies.bpf.h"
+#include "route.bpf.h"
 
-#define MG_AF_INET  2
-#define MG_AF_INET6 10
 #define MG_ECN_MASK 3
 #define MG_ECN_CE   3
 

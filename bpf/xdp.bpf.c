@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Door for packets that come in on an interface: parse, classify, mend, tell, count.
+ * Door for packets that come in on an interface: parse, classify, admit, mend, tell, count.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_endian.h>
@@ -11,6 +11,10 @@
 #include "classify.bpf.h"
 #include "syn.bpf.h"
 #include "count.bpf.h"
+
+#include "abi/steer.h"
+
+const volatile __u32 mg_side; /* enum mg_side of the interface, set before the program is loaded */
 
 /* Before programs of the default priority 50; they run on what passes here. */
 struct {
@@ -29,7 +33,7 @@ int mg_xdp(struct xdp_md *ctx)
 			.left = bpf_xdp_get_buff_len(ctx),
 		},
 	};
-	int ret = mg_parse_ip(&p);
+	int outcome = MG_OUTCOME_PASS, ret = mg_parse_ip(&p);
 
 	if (ret == MG_PARSED)
 		ret = mg_parse_tcp(&p);
@@ -39,12 +43,11 @@ int mg_xdp(struct xdp_md *ctx)
 		struct mg_syn syn;
 
 		mg_packet_syn(&p, &syn);
-		ret = mg_opening_syn(ctx, &syn);
-		c.class = ret >> 8;
-		c.reason = ret & 0xff;
+		syn.from_access = mg_side == MG_SIDE_ACCESS;
+		outcome = mg_opening_syn(ctx, &syn, &c);
 	}
-	mg_count(c.class, MG_VERDICT_PASS, c.reason);
-	return XDP_PASS;
+	mg_count(c.class, mg_outcome_verdict(outcome), mg_outcome_reason(outcome, c.reason));
+	return mg_outcome_action(outcome);
 }
 
 char LICENSE[] SEC("license") = "GPL";

@@ -341,14 +341,15 @@ static struct dump dump(const struct bpf_map *map)
 static bool is_dumped(const struct bpf_map *map)
 {
 	/* Where a program works on a packet holds nothing; the ring is read only, and long. */
-	static const char *const left_out[] = { "mg_steer_room", "mg_tunnel_room", "mg_ring",
-						"mg_events" };
+	static const char *const left_out[] = { "mg_steer_room", "mg_tunnel_room", "mg_gate_room",
+						"mg_ring", "mg_events" };
 	const char *name = bpf_map__name(map);
 
 	for (size_t i = 0; i < sizeof(left_out) / sizeof(left_out[0]); i++)
 		if (!strcmp(name, left_out[i]))
 			return false;
-	return !strchr(name, '.') && bpf_map__type(map) != BPF_MAP_TYPE_LPM_TRIE;
+	return !strchr(name, '.') && bpf_map__type(map) != BPF_MAP_TYPE_LPM_TRIE &&
+	       bpf_map__type(map) != BPF_MAP_TYPE_ARRAY_OF_MAPS;
 }
 
 /* Each would store something, learn something, count something. */

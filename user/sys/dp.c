@@ -33,7 +33,7 @@
 struct mg_dp {
 	struct mg_bpffs bpffs;
 	struct mg_admission *admission; /* its maps are all programs' */
-	struct mg_xdp_bpf *shared; /* its maps are everybody's; its program stays unloaded */
+	struct mg_xdp_bpf *shared;	/* its maps are everybody's; its program stays unloaded */
 	struct mg_tc_bpf *tc;
 	struct mg_sockops_bpf *sockops;
 	struct mg_cgroup cgroup;
@@ -59,7 +59,24 @@ static int on_record(void *ctx, void *record, size_t len)
 	return 0;
 }
 
-static int create_maps(struct mg_dp *dp)
+/* What XDP asks about SYNs that are held; where none are, it finds nothing, and needs no room. */
+static int size_held(const struct mg_dp *dp, const struct mg_config *cfg)
+{
+	const struct mg_xdp_bpf *s = dp->shared;
+	uint32_t held = mg_holder_is_wanted(cfg) ? cfg->intercept.held_max : 1;
+	int err = bpf_map__set_max_entries(s->maps.mg_held, held);
+
+	if (!err)
+		err = bpf_map__set_max_entries(s->maps.mg_held_subs, held);
+	if (err)
+		return err;
+	/* What a killed daemon learned stays; what it held and had under way went with it. */
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_servers);
+	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_passed);
+	return 0;
+}
+
+static int create_maps(struct mg_dp *dp, const struct mg_config *cfg)
 {
 	struct mg_xdp_bpf *s = mg_xdp_bpf__open();
 	int err;
@@ -72,7 +89,9 @@ static int create_maps(struct mg_dp *dp)
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_verdicts);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_reasons);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_event_stats);
-	err = mg_admission_share(dp->admission, s->obj);
+	err = size_held(dp, cfg);
+	if (!err)
+		err = mg_admission_share(dp->admission, s->obj);
 	if (!err)
 		err = mg_xdp_bpf__load(s);
 	if (err) {
@@ -135,7 +154,7 @@ static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
 	dp->holder = calloc(1, sizeof(*dp->holder));
 	if (!dp->holder)
 		return -ENOMEM;
-	err = mg_holder_open(dp->holder, cfg, &dp->bpffs, dp->maps.converters);
+	err = mg_holder_open(dp->holder, cfg, &dp->bpffs, dp->shared->obj);
 	if (!err)
 		return 0;
 	if (err == -EBUSY && dp->holder->rival)
@@ -185,8 +204,7 @@ static int start_steering(struct mg_dp *dp, const struct mg_config *cfg)
 	if (!mg_steer_is_wanted(cfg))
 		return 0;
 	dp->steer = calloc(1, sizeof(*dp->steer));
-	return dp->steer ? mg_steer_open(dp->steer, cfg, &dp->bpffs, dp->shared->obj,
-					 dp->admission)
+	return dp->steer ? mg_steer_open(dp->steer, cfg, &dp->bpffs, dp->shared->obj, dp->admission)
 			 : -ENOMEM;
 }
 
@@ -232,10 +250,10 @@ static struct bpf_object *open_door(const struct mg_xdp_door *door, enum mg_role
 	const struct mg_dp *dp = door->ctx;
 	int err;
 
-	(void)role;
 	*skel = bpf;
 	if (!bpf)
 		return NULL;
+	bpf->rodata->mg_side = role == MG_ROLE_CORE ? MG_SIDE_CORE : MG_SIDE_ACCESS;
 	err = mg_xdp_share_maps(bpf->obj, dp->shared->obj);
 	if (!err)
 		err = mg_admission_share(dp->admission, bpf->obj);
@@ -336,7 +354,7 @@ int mg_dp_open(struct mg_dp **out, const struct mg_config *cfg)
 		err = mg_admission_open(&dp->admission, cfg);
 	}
 	if (!err)
-		err = create_maps(dp);
+		err = create_maps(dp, cfg);
 	if (!err)
 		err = start_programs(dp, cfg);
 	if (!err)

@@ -18,6 +18,7 @@
 #include "skel/hold.skel.h"
 #include "sys/claim.h"
 #include "sys/dp.h"
+#include "sys/xdp.h"
 
 #define NS_PER_SEC    1000000000ULL
 #define BEACON_FD_MAX 65535 /* a table of descriptors is as long as the highest of them */
@@ -38,16 +39,7 @@ bool mg_holder_is_wanted(const struct mg_config *cfg)
 	return mg_holder_is_needed(cfg) || mg_holder_is_for_access(cfg);
 }
 
-/* What a killed daemon learned and counted stays; what it held and had under way went with it. */
-static void adopt_maps(struct mg_hold_bpf *s, const struct mg_bpffs *bpffs)
-{
-	mg_bpffs_adopt(bpffs, s->maps.mg_servers);
-	mg_bpffs_adopt(bpffs, s->maps.mg_passed);
-	mg_bpffs_adopt(bpffs, s->maps.mg_hold_stats);
-}
-
-static int load(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		int converters)
+static int load(struct mg_holder *h, const struct mg_bpffs *bpffs, const struct bpf_object *shared)
 {
 	struct mg_hold_bpf *s = mg_hold_bpf__open();
 	int err;
@@ -55,12 +47,8 @@ static int load(struct mg_holder *h, const struct mg_config *cfg, const struct m
 	if (!s)
 		return -errno;
 	h->bpf = s;
-	err = bpf_map__set_max_entries(s->maps.mg_held, cfg->intercept.held_max);
-	if (!err)
-		err = bpf_map__set_max_entries(s->maps.mg_held_subs, cfg->intercept.held_max);
-	if (!err)
-		err = bpf_map__reuse_fd(s->maps.mg_converters, converters);
-	adopt_maps(s, bpffs);
+	err = mg_xdp_share_maps(s->obj, shared);
+	mg_bpffs_adopt(bpffs, s->maps.mg_hold_stats);
 	if (!err)
 		err = mg_hold_bpf__load(s);
 	if (err) {
@@ -253,7 +241,7 @@ bool mg_holder_loads(void)
 }
 
 int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		   int converters)
+		   const struct bpf_object *shared)
 {
 	int err;
 
@@ -261,7 +249,7 @@ int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struc
 	h->claim = mg_claim_hold(&h->rival);
 	if (h->claim < 0)
 		return h->claim;
-	err = load(h, cfg, bpffs, converters);
+	err = load(h, bpffs, shared);
 	if (err)
 		return err;
 	err = map_beats(h);

@@ -16,6 +16,7 @@
 #include "sys/tap.h"
 #include "sys/tc.h"
 
+struct bpf_object;
 struct mg_hold_bpf;
 struct ring_buffer;
 
@@ -62,11 +63,11 @@ bool mg_holder_is_needed(const struct mg_config *cfg);
 
 /*
  * Claims, loads, makes the device, and says what the configuration wants; nothing is held before
- * the programs are attached and workers beat. `converters` is the map that XDP reads. 0 or -errno,
- * logged except for -EBUSY, where `rival` tells; *h is to be closed in any case.
+ * the programs are attached and workers beat. `shared` is the object whose maps XDP reads. 0 or
+ * -errno, logged except for -EBUSY, where `rival` tells; *h is to be closed in any case.
  */
 int mg_holder_open(struct mg_holder *h, const struct mg_config *cfg, const struct mg_bpffs *bpffs,
-		   int converters);
+		   const struct bpf_object *shared);
 void mg_holder_close(struct mg_holder *h);
 /* The device, should somebody have taken it away, is made again; else nothing is held. */
 void mg_holder_look(struct mg_holder *h);

@@ -51,12 +51,14 @@ bool mg_policy_is_own(const struct mg_policy *p, const struct in6_addr *ip)
 enum mg_destination mg_policy_destination(const struct mg_policy *p, const struct mg_ep *peer)
 {
 	const struct mg_config_destinations *d = &p->config->destinations;
+	const struct mg_config_sharing *sharing = &p->config->policies.sharing;
 	const struct in6_addr *ip = &peer->ip;
 
 	if (mg_convert_peer_malformed(peer))
 		return MG_DESTINATION_MALFORMED;
 	/* A link-local address means nothing without its link. */
-	if (mg_ip_is_linklocal(ip) || mg_policy_is_own(p, ip) || listed(d->deny, d->n_deny, ip) ||
+	if (mg_ip_is_linklocal(ip) || mg_policy_is_own(p, ip) ||
+	    listed(sharing->pool, sharing->n_pool, ip) || listed(d->deny, d->n_deny, ip) ||
 	    (d->n_allow && !listed(d->allow, d->n_allow, ip)))
 		return MG_DESTINATION_DENIED;
 	return MG_DESTINATION_OK;

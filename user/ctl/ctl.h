@@ -39,6 +39,15 @@ void mg_show_access(const json_t *result);
 const char *mg_ctl_access_set(struct mg_control_request *req, const char *prefix, const char *name,
 			      const char *subscriber, const char *ttl);
 void mg_show_located(const json_t *result);
+/* limits.c */
+void mg_show_limits(const json_t *result);
+void mg_show_policy_test(const json_t *result);
+void mg_show_cookie(const json_t *result);
+/* What they were given, NULL where nothing was: what is missing, or NULL. */
+const char *mg_ctl_policy_test(struct mg_control_request *req, const char *from, const char *to,
+			       const char *via);
+const char *mg_ctl_limits(struct mg_control_request *req, const char *subscriber);
+const char *mg_ctl_cookie(struct mg_control_request *req, const char *address);
 /* show_policies.c */
 void mg_show_policies(const json_t *result);
 void mg_show_changed(const json_t *result);

@@ -44,6 +44,12 @@ static const struct subcommand subcommands[] = {
 	{ MG_CMD_LOCATE, NULL, "CLIENT:PORT SERVER:PORT", "where a packet goes, and why",
 	  mg_show_located, NULL },
 	{ MG_CMD_COUNTERS, NULL, NULL, "everything that is counted", mg_show_counters, NULL },
+	{ MG_CMD_LIMITS, NULL, "[SUBSCRIBER]", "who has how many sessions, and was refused",
+	  mg_show_limits, NULL },
+	{ MG_CMD_POLICY_TEST, "policy test", NULL, "which policy holds, and why",
+	  mg_show_policy_test, NULL },
+	{ MG_CMD_COOKIE, NULL, "ADDRESS", "the cookie that is valid for it now", mg_show_cookie,
+	  NULL },
 	{ MG_CMD_POLICIES, NULL, NULL, "who may what, first what goes first", mg_show_policies,
 	  NULL },
 	{ MG_CMD_POLICY_SET, "policy set", "YAML", "a policy more, or another one of its name",
@@ -72,6 +78,7 @@ struct options {
 	const char *in; /* of locate, as the next two */
 	const char *join;
 	const char *kind;
+	const char *from, *to, *via; /* of policy test */
 	const char *subscriber, *ttl; /* of access set */
 	const char *first; /* word of a command of two, the second of which is still to come */
 	const struct subcommand *sub;
@@ -92,6 +99,9 @@ static const struct argp_option option_table[] = {
 	{ "capable", OPTION_CAPABLE, NULL, 0, "with locate: a SYN with MP_CAPABLE (default)", 0 },
 	{ "syn", OPTION_SYN, NULL, 0, "with locate: a SYN of plain TCP", 0 },
 	{ "data", OPTION_DATA, NULL, 0, "with locate: a packet of a connection", 0 },
+	{ "from", OPTION_FROM, "ADDRESS", 0, "with policy test: a client's address", 0 },
+	{ "to", OPTION_TO, "ADDRESS:PORT", 0, "with policy test: the server it means", 0 },
+	{ "via", OPTION_VIA, "INTERFACE", 0, "with policy test: it comes in there", 0 },
 	{ "subscriber", OPTION_SUBSCRIBER, "ID", 0, "with access set: whose they are", 0 },
 	{ "ttl", OPTION_TTL, "SECONDS", 0, "with access set: for so long", 0 },
 	{ 0 },
@@ -201,6 +211,10 @@ static const char *wrong_argument(struct options *o)
 	case MG_CMD_ACCESS_DEL:
 		o->req.has_prefix = true;
 		return mg_prefix_parse(&o->req.prefix, o->arg) ? "an address or a prefix" : NULL;
+	case MG_CMD_LIMITS:
+		return mg_ctl_limits(&o->req, o->arg);
+	case MG_CMD_COOKIE:
+		return mg_ctl_cookie(&o->req, o->arg);
 	case MG_CMD_POLICY_DEL:
 		return copy_name(o->req.name, sizeof(o->req.name), o->arg) ? "the name of a policy"
 									   : NULL;
@@ -214,6 +228,12 @@ static void parse_argument(struct argp_state *state, struct options *o)
 	const char *name = words_of(o->sub), *wrong;
 
 	o->req.cmd = o->sub->cmd;
+	if (o->sub->cmd == MG_CMD_POLICY_TEST) {
+		wrong = mg_ctl_policy_test(&o->req, o->from, o->to, o->via);
+		if (wrong)
+			argp_error(state, "policy test needs %s", wrong);
+		return;
+	}
 	if (!o->sub->arg || (!o->arg && *o->sub->arg == '['))
 		return;
 	if (!o->arg) {
@@ -251,6 +271,8 @@ static void check_combination(struct argp_state *state, struct options *o)
 		argp_error(state, "--in, --join, --capable, --syn and --data go with locate only");
 	if ((o->subscriber || o->ttl) && o->sub->cmd != MG_CMD_ACCESS_SET)
 		argp_error(state, "--subscriber and --ttl go with access set only");
+	if ((o->from || o->to || o->via) && o->sub->cmd != MG_CMD_POLICY_TEST)
+		argp_error(state, "--from, --to and --via go with policy test only");
 	parse_argument(state, o);
 }
 
@@ -311,6 +333,15 @@ static error_t on_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_TTL:
 		o->ttl = arg;
+		return 0;
+	case OPTION_FROM:
+		o->from = arg;
+		return 0;
+	case OPTION_TO:
+		o->to = arg;
+		return 0;
+	case OPTION_VIA:
+		o->via = arg;
 		return 0;
 	case OPTION_CAPABLE:
 		set_kind(state, o, "capable");

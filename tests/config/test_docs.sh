@@ -22,9 +22,10 @@ result() {
 
 # Rows of the table of keys, without the lists, which the code has no such record of.
 # shellcheck disable=SC2016 # backquotes of Markdown
-sed -n 's/^| `\([][a-z_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
+sed -n 's/^| `\([][a-z0-9_.]*\)` | \(.*\)/\1 | \2/p' docs/configuration.md |
 	awk -F ' [|] ' '$4 == "yes" || $4 == "no" {
-		if ($2 ~ /^list/ || $2 ~ /ADDRESS/ || $3 == "mandatory" || $1 ~ /^selection/) next
+		if ($2 ~ /^(list|mapping|path|two ports)/ || $2 ~ /ADDRESS/ || $3 == "mandatory") next
+		if ($1 ~ /^selection/ || $3 == "any" || $3 ~ /^as /) next
 		gsub(/`/, "", $2); gsub(/`/, "", $3)
 		if ($3 == "none" || $3 == "name of the host") $3 = ""
 		print $1 "|" $2 "|" $3 "|" $4
@@ -47,9 +48,20 @@ known() { # PREFIX YAML
 		known "${list}[]." "$list: [ { x: 1 } ]"
 	done
 	known "groups[].check." "groups: [ { check: { x: 1 } } ]"
-} | grep -vxE 'converter|intercept|cpe|gateway|destinations|groups\[\]\.check' | sort >"$work/all"
+	for section in subscriber_key radius sharing provision; do
+		known "$section." "$section: { x: 1 }"
+	done
+	for list in access_networks services subscribers policies; do
+		known "${list}[]." "$list: [ { x: 1 } ]"
+	done
+	for list in services policies; do
+		known "${list}[].limits." "$list: [ { limits: { x: 1 } } ]"
+	done
+	known "radius.clients[]." "radius: { clients: [ { x: 1 } ] }"
+} | grep -vxE 'converter|intercept|cpe|gateway|destinations|groups\[\]\.check' |
+	grep -vxE 'subscriber_key|radius|sharing|provision|(services|policies)\[\]\.limits' | sort >"$work/all"
 # shellcheck disable=SC2016 # backquotes of Markdown
-sed -n 's/^| `\([][a-z_.]*\)` | .*/\1/p' docs/configuration.md |
+sed -n 's/^| `\([][a-z0-9_.]*\)` | .*/\1/p' docs/configuration.md |
 	grep -vxE 'name|role|xdp|off|transparent|take-over|hybrid' | sort >"$work/rows"
 [ -s "$work/all" ] && diff -u "$work/rows" "$work/all" >"$work/diff"
 result $? "configuration.md has a row for each"
@@ -77,12 +89,29 @@ result $? "mpgate.example.yaml is a configuration"
 	sed -n '/^# gateway:/,/^# store:/s/^#//p' docs/mpgate.example.yaml
 } | sed 's/^ //' | "$tool" - >/dev/null 2>"$work/diff"
 result $? "so is the gateway in its comments"
-for i in 1 2 3 4 5; do
+{
+	echo "interfaces: [ { name: eth0, role: access }, { name: eth1, role: core } ]"
+	echo "converter: { listen: [ '192.0.2.1:5124' ] }"
+	sed -n '/^# access_networks:/,/^# provision:/s/^#//p' docs/mpgate.example.yaml
+} | sed 's/^ //' | "$tool" - >/dev/null 2>"$work/diff"
+result $? "so are the policies in its comments"
+for i in 1 2 3 4 5 6; do
 	awk -v i="$i" '/^\.Sh/ { on = /EXAMPLES/ } /^\.Bd/ { n += on; text = 1 } /^\.Ed/ { text = 0 } on && text && n == i && !/^\./' \
 		docs/man/mpgate.yaml.5 >"$work/example"
 	[ -s "$work/example" ] && "$tool" "$work/example" >/dev/null 2>"$work/diff"
 	result $? "example $i of mpgate.yaml(5) is a configuration"
 done
+awk '/^## Policies/ { on = 1 } /^```/ { text = on && /yaml/; if (!text && seen) exit; next } text { seen = 1; print }' \
+	docs/configuration.md >"$work/example"
+{
+	cat "$work/example"
+	echo "converter: { listen: [ '10.3.0.2:5124' ] }"
+	echo "interfaces: [ { name: wl0, role: access } ]"
+	echo "proxies: [ { name: px1, address: 10.3.0.3 } ]"
+	echo "groups: [ { name: metro, members: [ px1 ] } ]"
+	echo "virtual: [ { address: '10.9.0.1:5124', group: metro } ]"
+} | "$tool" - 2>"$work/diff" | grep -q '^    split: { "cellular": 30, "wlan": 70 }'
+result $? "so are the policies of configuration.md, with the group that they name"
 for i in 1 2; do
 	awk -v i="$i" '/^```yaml/ { on = ++n == i; next } /^```/ { on = 0 } on' README.md >"$work/example"
 	[ -s "$work/example" ] && "$tool" "$work/example" >/dev/null 2>"$work/diff"

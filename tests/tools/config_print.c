@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "config/schema.h"
+#include "config/policies.h"
 
 static void print_key(const struct mg_key *k)
 {
@@ -62,5 +62,7 @@ int main(int argc, char **argv)
 		print_key(&mg_keys[i]);
 	for (size_t i = 0; i < mg_item_keys_count; i++)
 		print_key(&mg_item_keys[i]);
+	for (size_t i = 0; i < mg_policy_keys_count; i++)
+		print_key(&mg_policy_keys[i]);
 	return 0;
 }

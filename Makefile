@@ -42,13 +42,13 @@ obj        = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
 OBJ_CORE  := $(foreach r,base wire request config sys access proxy gateway,$(call obj,$(r)))
 # RADIUS is the daemon's alone, and so is the library it needs.
 OBJ_SMALL := $(filter-out %/radius.o,$(foreach r,base wire,$(call obj,$(r))))
-SKELS     := $(patsubst bpf/%.bpf.c,$(B)/include/skel/%.skel.h,$(wildcard bpf/*.bpf.c))
+SKELS     := $(patsubst %.bpf.c,$(B)/include/skel/%.skel.h,$(notdir $(wildcard bpf/*.bpf.c tests/packet/*.bpf.c)))
 
 BINARIES  := $(B)/mpgated $(B)/mpgatectl $(B)/mpgate-run
 LIBRARIES := $(B)/libmpgate.so.0 $(B)/libmpgate.a $(B)/libmpgate-preload.so
 UNIT      := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/test_*.c))
 PACKET    := $(patsubst %.c,$(B)/%,$(wildcard tests/packet/test_*.c))
-PACKET_HELP := $(patsubst %.c,$(B)/%.o,$(filter-out tests/packet/test_%,$(wildcard tests/packet/*.c)))
+PACKET_HELP := $(patsubst %.c,$(B)/%.o,$(filter-out tests/packet/test_% %.bpf.c,$(wildcard tests/packet/*.c)))
 TOOLS     := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c tests/bench/*.c))
 FUZZ      := $(patsubst tests/fuzz/%.c,build/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
 REPLAY    := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/replay_%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -62,6 +62,12 @@ all: $(BINARIES) $(LIBRARIES) ## build everything (default)
 
 # ---- kernel side ---------------------------------------------------------------------------------
 $(B)/bpf/%.bpf.o: bpf/%.bpf.c
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MF $(@:.o=.d) -c $< -o $@
+	$(STRIP_BPF) -g $@
+
+# What only tests ask of the rooms
+$(B)/bpf/%.bpf.o: tests/packet/%.bpf.c
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -MF $(@:.o=.d) -c $< -o $@
 	$(STRIP_BPF) -g $@

@@ -10,10 +10,11 @@
  * time.
  *
  * Results: status, counters, ring, locate, policy-test, cookie: an object. sessions, servers,
- * proxies, tokens, limits, policies: an array.
+ * proxies, tokens, limits, policies, access: an array.
  * session: one of sessions' objects, with more keys. config: a string, the running configuration as
- * YAML. drain, undrain, close, log-level, servers-forget, policy-set, policy-del, reload: an
- * object, possibly empty; of the last three an error's text is findings, a line each.
+ * YAML. drain, undrain, close, log-level, servers-forget, access-set, access-del, policy-set,
+ * policy-del, reload: an object, possibly empty; of the last three an error's text is findings, a
+ * line each.
  */
 #ifndef MG_WIRE_CONTROL_H
 #define MG_WIRE_CONTROL_H

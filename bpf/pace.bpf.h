@@ -17,9 +17,16 @@
 /* Macros, of which the kernel's BTF knows nothing */
 #define MG_MAP_ON_DEMAND	1 /* BPF_F_NO_PREALLOC */
 #define MG_SOCK_OPS_RTT_CB_FLAG 8
+#define MG_SOL_TCP		6
+#define MG_TCP_NOTSENT_LOWAT	25
 #define MG_SOL_SOCKET		1
 #define MG_SO_MAX_PACING_RATE	47
 #define MG_PACE_WITHOUT_LIMIT	0xffffffffU /* as the option has it, in 32 bits */
+
+/* What a subflow was given and could not send yet is lost to the others: little more than what
+ * leaves within 1/16 s. */
+#define MG_PACE_QUEUE_PARTS 16
+#define MG_PACE_QUEUE_LEAST 16384
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -47,13 +54,18 @@ static __always_inline void mg_pace_apply(struct bpf_sock_ops *ops,
 					  const struct mg_connection *connection)
 {
 	const struct mg_pace *pace = bpf_map_lookup_elem(&mg_paces, connection);
-	__u32 rate = MG_PACE_WITHOUT_LIMIT;
+	__u32 rate = MG_PACE_WITHOUT_LIMIT, lowat = 0;
 
 	if (!pace)
 		return;
-	if (pace->bytes_per_s < MG_PACE_WITHOUT_LIMIT)
+	if (pace->bytes_per_s < MG_PACE_WITHOUT_LIMIT) {
 		rate = (__u32)pace->bytes_per_s;
+		lowat = rate / MG_PACE_QUEUE_PARTS;
+		if (lowat < MG_PACE_QUEUE_LEAST)
+			lowat = MG_PACE_QUEUE_LEAST;
+	}
 	bpf_setsockopt(ops, MG_SOL_SOCKET, MG_SO_MAX_PACING_RATE, &rate, sizeof(rate));
+	bpf_setsockopt(ops, MG_SOL_TCP, MG_TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
 #endif

@@ -100,6 +100,8 @@ $(B)/libmpgate-preload.so: $(call obj,client/preload) $(call obj,client/lib) $(C
 
 # ---- tests ---------------------------------------------------------------------------------------
 # Calls that a test answers itself: with errors, or by the byte.
+WRAP_test_access := mg_admission_feed_set mg_admission_feed_del mg_admission_access_number mg_admission_class_number
+WRAP_test_accounting := $(WRAP_test_access) clock_gettime
 WRAP_test_flow := send recv malloc
 WRAP_test_gateway := mg_check_close mg_check_open mg_check_state mg_nexthop_find mg_nexthop_watch \
                      mg_nexthop_watch_drain mg_steer_each mg_steer_get_group mg_steer_get_proxy mg_steer_push \

@@ -45,14 +45,9 @@ static enum mg_step refuse_message(struct mg_session *s, struct mg_convert_buf *
 	return refuse(s, code);
 }
 
-static bool shows_cookie(const struct mg_session *s, const struct mg_convert_msg *msg)
-{
-	return msg->cookie_present &&
-	       mg_cookie_valid(&s->worker->policy->cookies, &s->client_ep.ip, msg->cookie);
-}
-
 static enum mg_step inform(struct mg_session *s, struct mg_convert_buf *answer,
-			   const struct mg_convert_msg *msg, struct mg_span received)
+			   const struct mg_convert_msg *msg, struct mg_span received,
+			   bool cookie_ok)
 {
 	struct mg_provision_request req;
 	uint8_t kinds[MG_POLICY_KINDS_MAX];
@@ -64,7 +59,7 @@ static enum mg_step inform(struct mg_session *s, struct mg_convert_buf *answer,
 				      received);
 	mg_convert_put_supported(answer, kinds, mg_policy_supported(s->worker->policy, kinds));
 	if (msg->provision_present)
-		mg_provision_answer(s, &req, shows_cookie(s, msg), answer);
+		mg_provision_answer(s, &req, cookie_ok, answer);
 	s->reason = MG_CLOSE_INFORMED;
 	return MG_STEP_ANSWER;
 }
@@ -88,12 +83,35 @@ static bool options_ok(const struct mg_policy *p, struct mg_connect_opts *opts)
 	return opts->n_unsupported == 0;
 }
 
+static enum mg_step refuse_for_now(struct mg_session *s, struct mg_convert_buf *answer,
+				   uint8_t delay_s)
+{
+	return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
+}
+
+static enum mg_step admit(struct mg_session *s, struct mg_convert_buf *answer, bool cookie_ok)
+{
+	const struct mg_admit_said said = mg_admit_session(s, cookie_ok);
+
+	switch (said.refusal) {
+	case MG_ADMITTED:
+		mg_admit_token(s);
+		return MG_STEP_NEXT;
+	case MG_REFUSAL_DENIED:
+	case MG_REFUSAL_NO_COOKIE:
+	case MG_REFUSAL_BAD_COOKIE:
+		return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
+	default:
+		return refuse_for_now(s, answer, mg_admit_delay_s(s, &said));
+	}
+}
+
 static enum mg_step judge_connect(struct mg_session *s, struct mg_convert_buf *answer,
-				  const struct mg_convert_msg *msg, struct mg_span received)
+				  const struct mg_convert_msg *msg, struct mg_span received,
+				  bool cookie_ok)
 {
 	const struct mg_policy *p = s->worker->policy;
 	const struct mg_config_converter *c = &p->config->converter;
-	uint8_t delay_s = (uint8_t)c->retry_after_s;
 	struct mg_connect_opts opts;
 
 	if (mg_convert_parse_opts(&opts, msg->tcp_opts))
@@ -110,19 +128,42 @@ static enum mg_step judge_connect(struct mg_session *s, struct mg_convert_buf *a
 	case MG_DESTINATION_OK:
 		break;
 	}
-	if (p->draining || atomic_load(&s->worker->proxy->sessions) > c->max_sessions)
-		return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
+	if (p->draining)
+		return refuse_for_now(s, answer, (uint8_t)c->retry_after_s);
 	s->want_mptcp = c->server_mptcp == MG_SERVER_MPTCP_ALWAYS ||
 			(c->server_mptcp == MG_SERVER_MPTCP_REQUESTED && opts.mptcp);
 	s->want_info = msg->info;
-	return MG_STEP_NEXT;
+	return admit(s, answer, cookie_ok);
+}
+
+/* Who comes from somebody else's access network was given one by other means, or is not let in. */
+static enum mg_step judge_cookie(struct mg_session *s, struct mg_convert_buf *answer,
+				 const struct mg_convert_msg *msg)
+{
+	const struct mg_policy *p = s->worker->policy;
+
+	s->server_ep = msg->peer;
+	if (mg_policy_has_third_party(p) && mg_admit_is_third_party(s))
+		return admit(s, answer, false);
+	if (p->config->converter.cookie != MG_COOKIE_REQUIRED)
+		return MG_STEP_NEXT;
+	if (!msg->cookie_present) {
+		uint8_t cookie[MG_COOKIE_BYTES];
+
+		mg_cookie_make(cookie, &p->cookies, &s->client_ep.ip);
+		mg_convert_put_error_cookie(answer, span(cookie, sizeof(cookie)));
+		return refuse(s, MG_CE_MISSING_COOKIE);
+	}
+	return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
 }
 
 static enum mg_step judge(struct mg_session *s, struct mg_convert_buf *answer,
 			  const struct mg_convert_msg *msg, struct mg_span received)
 {
 	const struct mg_policy *p = s->worker->policy;
-	uint8_t delay_s = (uint8_t)p->config->converter.retry_after_s;
+	bool cookie_ok =
+		msg->cookie_present && mg_cookie_valid(&p->cookies, &s->client_ep.ip, msg->cookie);
+	enum mg_step said = MG_STEP_NEXT;
 
 	/* It does not speak our version, and asks for nothing. */
 	if (msg->error_present) {
@@ -132,21 +173,13 @@ static enum mg_step judge(struct mg_session *s, struct mg_convert_buf *answer,
 	/* Who only asks whether we are there, as gateways do, has to hear that sessions are not to
 	 * come here any more. */
 	if (p->draining && !msg->connect)
-		return refuse_with(s, answer, MG_CE_RESOURCE_EXCEEDED, span(&delay_s, 1));
-	if (p->config->converter.cookie == MG_COOKIE_REQUIRED) {
-		if (!msg->cookie_present) {
-			uint8_t cookie[MG_COOKIE_BYTES];
-
-			mg_cookie_make(cookie, &p->cookies, &s->client_ep.ip);
-			mg_convert_put_error_cookie(answer, span(cookie, sizeof(cookie)));
-			return refuse(s, MG_CE_MISSING_COOKIE);
-		}
-		if (!mg_cookie_valid(&p->cookies, &s->client_ep.ip, msg->cookie))
-			return refuse_with(s, answer, MG_CE_NOT_AUTHORIZED, span(NULL, 0));
-	}
-	if (msg->connect)
-		return judge_connect(s, answer, msg, received);
-	return inform(s, answer, msg, received);
+		return refuse_for_now(s, answer, (uint8_t)p->config->converter.retry_after_s);
+	if (!cookie_ok)
+		said = judge_cookie(s, answer, msg);
+	if (said != MG_STEP_NEXT)
+		return said;
+	return msg->connect ? judge_connect(s, answer, msg, received, cookie_ok)
+			    : inform(s, answer, msg, received, cookie_ok);
 }
 
 static enum mg_step not_whole(struct mg_session *s, struct mg_convert_buf *answer,

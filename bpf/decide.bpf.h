@@ -151,15 +151,8 @@ static __always_inline void mg_decide_remember(const struct mg_steer_scratch *s,
 
 /* ---- admission ------------------------------------------------------------------------------- */
 
-/* Whom the arrival, an opening SYN, is from. False: there are no policies. */
-static __always_inline bool mg_decide_meet(struct xdp_md *ctx, struct mg_steer_scratch *s,
-					   enum mg_gate_kind kind)
+static __always_inline void mg_decide_show(const struct mg_arrival *a, struct mg_gate *gate)
 {
-	const struct mg_arrival *a = &s->arrival;
-	struct mg_gate *gate = mg_gate();
-
-	if (!gate || !mg_gate_is_manned())
-		return false;
 	gate->syn.tuple = a->tuple;
 	gate->syn.ip_offset = a->ip_offset;
 	gate->syn.tcp_offset = a->tcp_offset;
@@ -170,6 +163,33 @@ static __always_inline bool mg_decide_meet(struct xdp_md *ctx, struct mg_steer_s
 	gate->token = a->token;
 	gate->message_offset = a->tcp_offset + sizeof(struct tcphdr) + a->options_bytes;
 	gate->message_bytes = a->payload_bytes;
+}
+
+/* Sessions: what they are to admission; -1: none that anybody would take */
+static __always_inline int mg_decide_kind(const struct mg_arrival *a)
+{
+	if (a->class == MG_CLASS_MP_JOIN)
+		return MG_GATE_JOIN;
+	if (mg_virtual_group(&a->tuple.server))
+		return MG_GATE_CONVERTER;
+	return a->class == MG_CLASS_MP_CAPABLE ? MG_GATE_SERVER : -1;
+}
+
+/*
+ * Whom the arrival, an opening SYN, is from. False: there are no policies. In the door itself, as
+ * the others below it are in need of room.
+ */
+static __always_inline bool mg_decide_meet(struct xdp_md *ctx, struct mg_steer_scratch *s)
+{
+	struct mg_gate *gate = mg_gate();
+	int kind;
+
+	if (!gate || !mg_gate_is_manned())
+		return false;
+	kind = mg_decide_kind(&s->arrival);
+	if (kind < 0)
+		return false;
+	mg_decide_show(&s->arrival, gate);
 	if (!mg_gate_meet(ctx, kind))
 		return false;
 	s->decision.policy = gate->who.policy;
@@ -259,13 +279,13 @@ static __always_inline __u32 mg_decide_group(struct mg_decision *d, const struct
 /* ---- sessions and joins ---------------------------------------------------------------------- */
 
 /* A SYN that opens a connection of its own */
-__noinline int mg_decide_session(struct xdp_md *ctx, __u32 dry)
+__noinline int mg_decide_session(__u32 met, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
 	struct mg_steer_scratch *s = mg_steer_scratch();
 	enum mg_gate_kind kind;
 	__u32 group, at_virtual;
-	bool is_capable, met;
+	bool is_capable;
 
 	if (!s || !g)
 		return 0;
@@ -277,7 +297,6 @@ __noinline int mg_decide_session(struct xdp_md *ctx, __u32 dry)
 	if (!at_virtual && (!is_capable || (s->arrival.seen & MG_SEEN_PROTECTED)))
 		return 0;
 	kind = at_virtual ? MG_GATE_CONVERTER : MG_GATE_SERVER;
-	met = mg_decide_meet(ctx, s, kind);
 	group = mg_decide_group(&s->decision, g, at_virtual, met);
 	if (!group || (met && !mg_decide_admits(&s->decision, kind, dry)) ||
 	    !mg_decide_ring(&s->decision, MG_STEER_RING, group, dry))
@@ -342,12 +361,12 @@ static __always_inline bool mg_decide_by_policy(bool met)
 	return set && set->steers;
 }
 
-__noinline int mg_decide_join(struct xdp_md *ctx, __u32 dry)
+__noinline int mg_decide_join(__u32 met, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
 	struct mg_steer_scratch *s = mg_steer_scratch();
 	__u32 group = 0, at_virtual;
-	bool known, met;
+	bool known;
 
 	if (!s || !g)
 		return 0;
@@ -355,7 +374,6 @@ __noinline int mg_decide_join(struct xdp_md *ctx, __u32 dry)
 	if (mg_decide_repeated(&s->decision, &s->arrival, dry))
 		return 0;
 	at_virtual = mg_virtual_group(&s->arrival.tuple.server);
-	met = mg_decide_meet(ctx, s, MG_GATE_JOIN);
 	/* Nothing else is steered: a token that somebody else's session shares must not catch it.
 	 */
 	if (!at_virtual && !g->n_rules && !mg_decide_by_policy(met))
@@ -559,20 +577,27 @@ __noinline int mg_decide_own(void)
 	return 0;
 }
 
-static __always_inline void mg_decide_access(struct xdp_md *ctx, const struct mg_arrival *a,
+static __always_inline void mg_decide_access(struct xdp_md *ctx, struct mg_steer_scratch *s,
 					     __u32 dry)
 {
-	if (!mg_is_opening(a))
+	bool met;
+
+	if (!mg_is_opening(&s->arrival)) {
 		mg_decide_segment(ctx, dry);
-	else if (a->class == MG_CLASS_MP_JOIN)
-		mg_decide_join(ctx, dry);
+		return;
+	}
+	met = mg_decide_meet(ctx, s);
+	if (s->arrival.class == MG_CLASS_MP_JOIN)
+		mg_decide_join(met, dry);
 	else
-		mg_decide_session(ctx, dry);
+		mg_decide_session(met, dry);
 }
 
-static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_arrival *a,
+static __always_inline void mg_decide_steer(struct xdp_md *ctx, struct mg_steer_scratch *s,
 					    __u32 dry)
 {
+	const struct mg_arrival *a = &s->arrival;
+
 	if (a->is_icmp)
 		mg_decide_icmp(dry);
 	else if (!a->is_tcp || a->class == MG_CLASS_MALFORMED)
@@ -580,7 +605,7 @@ static __always_inline void mg_decide_steer(struct xdp_md *ctx, const struct mg_
 	else if (mg_side == MG_SIDE_CORE)
 		mg_decide_core(dry);
 	else
-		mg_decide_access(ctx, a, dry);
+		mg_decide_access(ctx, s, dry);
 }
 
 /*
@@ -612,7 +637,7 @@ static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratc
 		s->decision.why = MG_STEER_UNWRAPPED;
 		mg_decide_unwrapped(ctx);
 	} else if (g && g->steers) {
-		mg_decide_steer(ctx, &s->arrival, dry);
+		mg_decide_steer(ctx, s, dry);
 		if (!dry)
 			mg_decide_forget(s);
 	}

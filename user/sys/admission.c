@@ -52,9 +52,44 @@ static int init_names(struct mg_admission *a)
 	return err;
 }
 
-/* Who has none to enforce needs no memory for a million rates. A reload may bring policies still:
- * the map forgets who came longest ago. */
-#define RATES_FEW 131072
+/*
+ * Tables take memory for as many entries as they have room for, if only for their buckets; a home
+ * router has no use for those of an operator. max_sessions may grow to ROOM times by reloads;
+ * policies may come by one, and then the few rates forget who came longest ago.
+ */
+#define ROOM	   4
+#define ROOM_LEAST 16384
+#define RATES_FEW  65536
+#define FEED_FEW   65536
+
+static uint32_t room_for(uint64_t n, uint32_t most)
+{
+	return n < ROOM_LEAST ? ROOM_LEAST : n > most ? most : (uint32_t)n;
+}
+
+static int set_sizes(struct mg_policy_bpf *b, const struct mg_config *cfg)
+{
+	uint64_t sessions = (uint64_t)cfg->converter.max_sessions * ROOM;
+	bool any = cfg->policies.any;
+	const struct {
+		struct bpf_map *map;
+		uint32_t entries;
+	} sizes[] = {
+		{ b->maps.mg_sessions, room_for(sessions, MG_SESSIONS_MAX) },
+		{ b->maps.mg_tickets, room_for(sessions, MG_SESSIONS_MAX) },
+		{ b->maps.mg_accounts, room_for(sessions, MG_ACCOUNTS_MAX) },
+		{ b->maps.mg_svc_subs, room_for(sessions, MG_ACCOUNTS_MAX) },
+		{ b->maps.mg_subflows, room_for(2 * sessions, MG_SUBFLOWS_MAX) },
+		{ b->maps.mg_rates, any ? MG_RATES_MAX : RATES_FEW },
+		{ b->maps.mg_seen_at, any ? MG_SEEN_AT_MAX : RATES_FEW },
+		{ b->maps.mg_feed, any ? MG_FEED_MAX : FEED_FEW },
+	};
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && !err; i++)
+		err = bpf_map__set_max_entries(sizes[i].map, sizes[i].entries);
+	return err;
+}
 
 /* The limit of all sessions stands beside their count, which programs change at any time: so it is
  * written through memory, and the rest of the entry is left alone. */
@@ -114,8 +149,8 @@ static int load(struct mg_admission *a, const struct mg_config *cfg)
 	a->bpf = b;
 	note_patterns(a);
 	err = bpf_map__set_map_flags(b->maps.mg_proxy_count, BPF_F_MMAPABLE);
-	if (!err && !cfg->policies.any)
-		err = bpf_map__set_max_entries(b->maps.mg_rates, RATES_FEW);
+	if (!err)
+		err = set_sizes(b, cfg);
 	if (!err)
 		err = mg_policy_bpf__load(b);
 	return err ? err : map_proxy_count(a);

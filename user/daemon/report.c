@@ -269,6 +269,7 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	put_number(mptcp, "joins", d->tokens.joins);
 	json_object_set_new(o, "mptcp", mptcp);
 	mg_report_hold_counters(d, &stats, o);
+	mg_report_admit_counters(d, o);
 	mg_report_steer_counters(d, o);
 	mg_report_admit_counters(d, o);
 	mg_report_sharing_counters(d, &stats, o);

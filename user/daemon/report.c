@@ -271,7 +271,6 @@ json_t *mg_report_counters(struct mg_daemon *d)
 	mg_report_hold_counters(d, &stats, o);
 	mg_report_admit_counters(d, o);
 	mg_report_steer_counters(d, o);
-	mg_report_admit_counters(d, o);
 	mg_report_sharing_counters(d, &stats, o);
 	mg_report_access_counters(d, o);
 	return o;

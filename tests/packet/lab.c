@@ -79,6 +79,7 @@ struct mg_config *lab_config(const char *a, const char *b)
 		.bpffs = bpffs,
 		.interfaces = ifs,
 		.n_interfaces = b ? 2 : 1,
+		.policies.fallback = { .name = "default", .group = MG_CONFIG_NONE },
 	};
 	return &cfg;
 }

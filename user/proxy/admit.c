@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/admit.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@
 static void set_endpoint(struct mg_endpoint *to, const struct mg_ep *from)
 {
 	memcpy(to->ip, &from->ip, sizeof(to->ip));
-	to->port = from->port;
+	to->port = ntohs(from->port);
 }
 
 static int ask(struct mg_session *s, struct mg_admit *ask, uint32_t flags)

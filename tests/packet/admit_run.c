@@ -262,8 +262,7 @@ struct mg_endpoint admit_ep(const char *ip, uint16_t port)
 
 int admit_do(const struct bpf_program *prog, struct mg_admit *ask)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ask, .ctx_size_in = sizeof(*ask),
-		    .ctx_out = ask, .ctx_size_out = sizeof(*ask));
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ask, .ctx_size_in = sizeof(*ask));
 
 	do
 		assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(prog), &opts), 0);

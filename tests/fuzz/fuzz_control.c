@@ -36,6 +36,8 @@ static void as_request(const char *bytes, size_t len)
 		FUZZ_CHECK(mg_control_parse_request(&again, line, strlen(line), why, sizeof(why)) ==
 			   0);
 		FUZZ_CHECK(again.cmd == req.cmd && again.id == req.id && again.level == req.level);
+		FUZZ_CHECK(strcmp(again.name, req.name) == 0 &&
+			   strcmp(again.policy, req.policy) == 0);
 		FUZZ_CHECK(again.all == req.all && mg_ep_equal(&again.server, &req.server));
 	}
 	free(line);

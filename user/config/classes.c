@@ -8,15 +8,24 @@
 
 #include "abi/siphash.h"
 
-static bool has_room(struct mg_reading *r, const struct mg_node *node, size_t more)
+/* What stands in the file itself has to fit it as it is printed, too. */
+static bool can_list(struct mg_reading *r, const struct mg_node *node, size_t more)
 {
-	if (r->prefixes + more > MG_PREFIXES_MAX) {
-		mg_finding(r->f, node, "makes %zu prefixes of all lists, expected at most %u",
-			   r->prefixes + more, MG_PREFIXES_MAX);
-		return false;
-	}
-	r->prefixes += more;
-	return true;
+	r->listed += more;
+	if (r->listed <= MG_CONFIG_MAX_LISTED)
+		return true;
+	mg_finding(r->f, node, "makes %zu entries of all lists, expected at most %u", r->listed,
+		   MG_CONFIG_MAX_LISTED);
+	return false;
+}
+
+/* With all that is listed, and other files. */
+static void check_room(struct mg_reading *r, const struct mg_node *node, size_t more)
+{
+	r->in_files += more;
+	if (r->in_files > MG_PREFIXES_MAX - MG_CONFIG_MAX_LISTED)
+		mg_finding(r->f, node, "makes %zu prefixes of all files, expected at most %u",
+			   r->in_files, MG_PREFIXES_MAX - MG_CONFIG_MAX_LISTED);
 }
 
 /* The name of an item, which no earlier one may have. */
@@ -70,7 +79,7 @@ static void read_access_prefixes(struct mg_reading *r, const struct mg_node *nod
 {
 	struct mg_config_access *a = to;
 
-	if (has_room(r, node, mg_count_items(r, node)))
+	if (can_list(r, node, mg_count_items(r, node)))
 		mg_read_list(r, node, MG_TREE_MAX_NODES, sizeof(*a->prefixes), read_access_prefix,
 			     &a->prefixes, &a->n_prefixes);
 }
@@ -210,7 +219,7 @@ static void read_service_match(struct mg_reading *r, const struct mg_node *node,
 {
 	struct mg_config_service *s = to;
 
-	if (has_room(r, node, mg_count_items(r, node)))
+	if (can_list(r, node, mg_count_items(r, node)))
 		mg_read_list(r, node, MG_TREE_MAX_NODES, sizeof(*s->match), read_match, &s->match,
 			     &s->n_match);
 	if (node->kind == MG_NODE_LIST && !node->first)
@@ -264,18 +273,29 @@ static void key_of_identity(struct mg_prefix *key, const char *text)
 	key->len = UINT8_MAX;
 }
 
+/* Free of what a log, JSON or YAML would have to quote. */
+static bool is_identity(const char *text)
+{
+	size_t len = strlen(text), star = strcspn(text, "*");
+
+	for (const char *p = text; *p; p++) {
+		if ((unsigned char)*p <= ' ' || *p == '"' || *p == '\\' || *p == 0x7f)
+			return false;
+	}
+	return len && len <= MG_CONFIG_IDENTITY_BYTES && (star == len || star == len - 1);
+}
+
 static void read_identity(struct mg_reading *r, const struct mg_node *node,
 			  struct mg_config_subscribers *s)
 {
 	const char *text = node->text + 3;
-	size_t len = strlen(text), star = strcspn(text, "*");
 	uint32_t self = (uint32_t)r->p->n_subscribers, owner;
 	struct mg_prefix key;
 
-	if (!len || len > MG_CONFIG_IDENTITY_BYTES || (star < len && star != len - 1)) {
+	if (!is_identity(text)) {
 		mg_finding(r->f, node,
-			   "is no identity, expected id: and at most %u bytes of text, of which "
-			   "the last may be *",
+			   "is no identity, expected id: and at most %u bytes without blanks and "
+			   "quotes, of which the last may be *",
 			   MG_CONFIG_IDENTITY_BYTES);
 		return;
 	}
@@ -321,7 +341,7 @@ static void read_members(struct mg_reading *r, const struct mg_node *node, void 
 		mg_finding(r->f, node, "%s, expected a list", mg_kind_found(node));
 		return;
 	}
-	if (!has_room(r, node, n))
+	if (!can_list(r, node, n))
 		return;
 	s->prefixes = calloc(n + 1, sizeof(*s->prefixes));
 	s->identities = calloc(n + 1, sizeof(*s->identities));
@@ -367,7 +387,7 @@ static void read_class(struct mg_reading *r, const struct mg_node *node, void *t
 		const struct mg_node *at = mg_tree_child(r->f->tree, node, "match_file");
 
 		mg_read_match_file(r, at, r->p->n_subscribers);
-		has_room(r, at, s->n_prefixes - s->n_listed);
+		check_room(r, at, s->n_prefixes - s->n_listed);
 	} else if (!s->match_file && !mg_tree_child(r->f->tree, node, "match")) {
 		mg_finding(r->f, node, "has neither match nor match_file, expected who it is");
 	}

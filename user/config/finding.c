@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "config/tree.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -26,11 +27,16 @@ static void tell(struct mg_findings *f, const char *path, uint32_t line, const c
 void mg_finding_in(struct mg_findings *f, const char *file, uint32_t line, const struct mg_node *at,
 		   const char *fmt, ...)
 {
-	char path[MG_TREE_PATH_BYTES];
+	char path[MG_TREE_PATH_BYTES], plain[PATH_MAX];
+	size_t n;
 	va_list ap;
 
+	/* The name of that file is text from this one. */
+	for (n = 0; file[n] && n < sizeof(plain) - 1; n++)
+		plain[n] = file[n] >= ' ' && file[n] <= '~' ? file[n] : '?';
+	plain[n] = '\0';
 	va_start(ap, fmt);
-	tell_of(f, file, mg_tree_path(path, f->tree, at), line, fmt, ap);
+	tell_of(f, plain, mg_tree_path(path, f->tree, at), line, fmt, ap);
 	va_end(ap);
 }
 

@@ -9,6 +9,7 @@
 #define MG_CONFIG_MAX_SERVICES	  (MG_SERVICES_MAX - 1)
 #define MG_CONFIG_MAX_SUBSCRIBERS (MG_CLASSES_MAX - 1)
 #define MG_CONFIG_MAX_POLICIES	  (MG_POLICIES_MAX - 1)
+#define MG_CONFIG_MAX_LISTED	  8192 /* prefixes and the like, in the file itself */
 #define MG_CONFIG_MAX_RADIUS	  256
 #define MG_CONFIG_MAX_POOL	  256
 #define MG_CONFIG_MAX_LIMIT	  1000000000 /* a burst of so many, in ns each, fits 64 bits */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Policies as YAML, with every default in place. */
+/* Policies as YAML. Defaults are in place but for those of the items of long lists, which would not
+ * fit the size of a file: default_policy shows them. */
 #include "config/policies.h"
 
 #include <string.h>
@@ -125,21 +126,22 @@ static void print_subscribers(FILE *out, const struct mg_config_policies *p)
 			fputs(glue, out);
 			mg_print_quoted(out, id);
 		}
-		fputs(*glue == ',' ? " ]\n    match_file: " : "]\n    match_file: ", out);
-		mg_print_quoted(out, s->match_file ? s->match_file : "");
+		fputs(*glue == ',' ? " ]" : "]", out);
+		if (s->match_file) {
+			fputs("\n    match_file: ", out);
+			mg_print_quoted(out, s->match_file);
+		}
 		fputc('\n', out);
 	}
 }
 
-/* Names of the items of a list of records, each of which begins with its name. */
+/* Names of the items of a list of records, each of which begins with its name; none is any. */
 static void print_names(FILE *out, const char *indent, const char *key, const void *records,
 			size_t size, const size_t *names, size_t n)
 {
-	fprintf(out, "%s%s: ", indent, key);
-	if (!n) {
-		fputs("any\n", out);
+	if (!n)
 		return;
-	}
+	fprintf(out, "%s%s: ", indent, key);
 	for (size_t i = 0; i < n; i++) {
 		fputs(i ? ", " : "[ ", out);
 		mg_print_quoted(out, (const char *)records + names[i] * size);
@@ -164,10 +166,46 @@ static void print_paths(FILE *out, const struct mg_config_policies *p,
 			    policy->n_order);
 }
 
+/* Whether it stands at what it would be without being said. */
+static bool is_default(const struct mg_config_policy *policy, const struct mg_key *k)
+{
+	uint32_t number = k->number;
+
+	if (k->offset == offsetof(struct mg_config_policy, refuse) && policy->deny)
+		number = MG_REFUSE_RESET;
+	if (k->offset == offsetof(struct mg_config_policy, steering) && policy->n_split)
+		number = MG_STEERING_LOAD_BALANCING;
+	if (k->offset == offsetof(struct mg_config_policy, burst))
+		number = policy->new_per_s;
+	return mg_key_number(k, policy) == number;
+}
+
+/* The plain keys of a section of a policy, the first of them after `before`; false: there are none.
+ */
+static bool print_said(FILE *out, const char *section, const struct mg_config_policy *policy,
+		       bool all, const char *before, const char *glue)
+{
+	size_t len = strlen(section);
+	bool some = false;
+
+	for (size_t i = 0; i < mg_policy_keys_count; i++) {
+		const struct mg_key *k = &mg_policy_keys[i];
+
+		if (strncmp(k->path, section, len) != 0 || strchr(k->path + len, '.') ||
+		    (!all && is_default(policy, k)))
+			continue;
+		fprintf(out, "%s%s: ", some ? glue : before, k->path + len);
+		mg_print_value(out, policy, k);
+		some = true;
+	}
+	return some;
+}
+
 static void print_policy(FILE *out, const struct mg_config *c,
 			 const struct mg_config_policy *policy, const char *indent)
 {
-	char glue[8];
+	bool all = policy == &c->policies.fallback;
+	char before[32];
 
 	if (policy->deny || policy->has_mode)
 		fprintf(out, "%smode: %s\n", indent,
@@ -182,11 +220,12 @@ static void print_policy(FILE *out, const struct mg_config *c,
 		fprintf(out, "%ssource: %s\n", indent,
 			mg_name_of(mg_source_names, CYAML_ARRAY_LEN(mg_source_names),
 				   policy->source));
-	fprintf(out, "%slimits: ", indent);
-	print_map(out, "policies[].limits.", policy);
-	snprintf(glue, sizeof(glue), "\n%s", indent);
-	print_keys(out, "policies[].", policy, glue);
-	fputc('\n', out);
+	snprintf(before, sizeof(before), "%slimits: { ", indent);
+	if (print_said(out, "policies[].limits.", policy, all, before, ", "))
+		fputs(" }\n", out);
+	snprintf(before, sizeof(before), "\n%s", indent);
+	if (print_said(out, "policies[].", policy, all, indent, before))
+		fputc('\n', out);
 	print_paths(out, &c->policies, policy, indent);
 }
 

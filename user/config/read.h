@@ -15,7 +15,7 @@ struct mg_reading {
 	struct mg_findings *f;
 	struct mg_config_policies *p;
 	struct mg_claims *claims; /* of the prefixes read so far; of one kind at a time */
-	size_t prefixes;	  /* of all lists and files together */
+	size_t listed, in_files;  /* prefixes and the like, so far */
 	int err;		  /* -ENOMEM: the rest is left out */
 };
 

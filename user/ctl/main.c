@@ -208,7 +208,7 @@ static const char *wrong_argument(struct options *o)
 									     : NULL;
 	case MG_CMD_POLICY_SET:
 		return copy_name(o->req.policy, sizeof(o->req.policy), o->arg)
-			       ? "a policy of less than 16 KiB"
+			       ? "a policy of less than 16000 bytes"
 			       : NULL;
 	case MG_CMD_ACCESS:
 	case MG_CMD_ACCESS_DEL:

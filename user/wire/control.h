@@ -31,7 +31,7 @@
 #include "base/log.h"
 
 #define MG_CONTROL_REQUEST_MAX_BYTES 32768
-#define MG_CONTROL_POLICY	     16384 /* one policy, as text */
+#define MG_CONTROL_POLICY	     16000 /* one policy, as text; in JSON at most twice as long */
 #define MG_CONTROL_SUBSCRIBER	     256   /* an address, a prefix, or an identity, as text */
 
 /* X(symbol, name, root only, keys of its arguments: those that may be left out end with '?') */

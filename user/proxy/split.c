@@ -152,14 +152,19 @@ static void look_whether_short(struct mg_split *s, struct mg_split_path *p, uint
 	bool seems = waiting && (p->is_short ? p->rate < SHORT_OF * share(s, p) * together(s)
 					     : others_bind && !uses_its_cap(p));
 
-	if (!seems || !p->since_us || p->rate > p->bar * GROWS) {
+	/* What is free now takes a while to show it. */
+	if (p->is_short && waiting && now_us - p->since_us < FREE_MIN_US)
+		return;
+	if (!seems || !p->since_us || (!p->is_short && p->rate > p->bar * GROWS)) {
 		p->bar = p->rate;
 		p->since_us = seems ? now_us : 0;
 		p->is_short = false;
 		return;
 	}
-	if (now_us - p->since_us >= SHORT_US)
-		p->is_short = true;
+	if (p->is_short || now_us - p->since_us < SHORT_US)
+		return;
+	p->is_short = true;
+	p->since_us = now_us;
 }
 
 static void look_at_all(struct mg_split *s, uint64_t now_us, bool waiting)
@@ -290,7 +295,11 @@ void mg_split_look(struct mg_split *s, uint64_t now_us, bool waiting)
 		set_caps(s);
 		return;
 	}
-	for (unsigned int i = 0; i < s->n; i++)
-		s->path[i].surplus = 0;
-	free_all(s);
+	for (unsigned int i = 0; i < s->n; i++) {
+		struct mg_split_path *p = &s->path[i];
+
+		p->surplus = 0;
+		/* A cap all the same: it keeps the path's queue short. */
+		p->cap = (uint64_t)(GROWTH * fmax(fmax(p->rate, p->now), s->peak)) + 1;
+	}
 }

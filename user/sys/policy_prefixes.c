@@ -40,14 +40,20 @@ static int seen_init(struct seen *seen, size_t n)
 	return seen->slots ? 0 : -ENOMEM;
 }
 
+/* Prefixes of a network differ in a few bits of one byte: each bit has to move all others. */
+static uint64_t mix(uint64_t h)
+{
+	h = (h ^ h >> 33) * 0xff51afd7ed558ccdULL;
+	h = (h ^ h >> 33) * 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 33;
+}
+
 static uint32_t hash(const struct mg_prefix_key *key)
 {
-	uint64_t word[2], h = ((uint64_t)key->bits << 8 | key->table) * 0x9e3779b97f4a7c15ULL;
+	uint64_t word[2];
 
 	memcpy(word, key->ip, sizeof(word));
-	h = (h ^ word[0]) * 0xff51afd7ed558ccdULL;
-	h = (h ^ h >> 32 ^ word[1]) * 0xc4ceb9fe1a85ec53ULL;
-	return (uint32_t)(h >> 32);
+	return (uint32_t)mix(mix(word[0] ^ ((uint64_t)key->bits << 8 | key->table)) ^ word[1]);
 }
 
 /* What was listed first stays. */

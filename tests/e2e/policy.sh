@@ -47,3 +47,8 @@ hold_open() {
 served_is() { # NUMBER of connections that the servers accepted so far, for wait_until
 	server_is 'len([e for e in ev if e["ev"] == "accept"])' "$1"
 }
+
+# What XDP answers gets out of a veth device only if the other end has a program, too.
+let_answers_out() {
+	nsx rt python3 "$TOOLS/xdppass.py" rp0 >>"$T/topology.log" 2>&1 || bail "XDP on the links"
+}

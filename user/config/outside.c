@@ -222,10 +222,10 @@ void mg_radius_default_types(struct mg_reading *r)
 		struct mg_config_radius_type types;
 	} defaults[] = {
 		{ "cellular",
-		  { .nas_port_types = { 18, 22, 23, 24 },
-		    .n_nas_port_types = 4,
-		    .rat_types = { 1, 2, 5, 6, 8, 9, 51, 52 },
-		    .n_rat_types = 8 } },
+		  { .nas_port_types = { 5, 18, 22, 23, 24 },
+		    .n_nas_port_types = 5,
+		    .rat_types = { 1, 2, 5, 6, 7, 8, 9, 10, 51, 52 },
+		    .n_rat_types = 10 } },
 		{ "wlan",
 		  { .nas_port_types = { 19 },
 		    .n_nas_port_types = 1,

@@ -17,6 +17,48 @@ static int parse(struct mg_control_request *req, const char *line, char why[128]
 	return mg_control_parse_request(req, line, strlen(line), why, 128);
 }
 
+/* Those that each command needs, and most that it may have. */
+static void set_arguments(struct mg_control_request *in)
+{
+	if (in->cmd == MG_CMD_SESSION || in->cmd == MG_CMD_CLOSE)
+		in->id = 0x123456789abcdefULL;
+	if (in->cmd == MG_CMD_LOG_LEVEL)
+		in->level = MG_LOG_DEBUG;
+	if (in->cmd == MG_CMD_FORGET)
+		assert_int_equal(mg_control_parse_server(in, "[2001:db8::1]:443"), 0);
+	if (in->cmd == MG_CMD_RING)
+		strcpy(in->group, "metro");
+	if (in->cmd == MG_CMD_DRAIN || in->cmd == MG_CMD_UNDRAIN)
+		strcpy(in->proxy, "px1");
+	if (in->cmd == MG_CMD_TOKENS || in->cmd == MG_CMD_LOCATE) {
+		in->has_token = true;
+		in->token = 0x00a1b2c3;
+	}
+	if (in->cmd == MG_CMD_LOCATE) {
+		assert_int_equal(mg_ep_parse(&in->client, "10.1.0.2:40000"), 0);
+		assert_int_equal(mg_ep_parse(&in->to, "10.9.0.1:5124"), 0);
+		strcpy(in->interface, "eth0");
+		in->kind = MG_LOCATE_JOIN;
+	}
+	if (in->cmd == MG_CMD_LIMITS)
+		strcpy(in->subscriber, "2001:db8::/64");
+	if (in->cmd == MG_CMD_POLICY_TEST) {
+		assert_int_equal(mg_ip_parse(&in->address, "10.1.0.2"), 0);
+		assert_int_equal(mg_ep_parse(&in->to, "[2001:db8::1]:443"), 0);
+		strcpy(in->via, "wl0");
+	}
+	if (in->cmd == MG_CMD_COOKIE)
+		assert_int_equal(mg_ip_parse(&in->address, "2001:db8::7"), 0);
+	if (in->cmd == MG_CMD_POLICY_SET)
+		strcpy(in->policy, "name: p1\nmode: \"deny\"\n");
+	if (in->cmd == MG_CMD_POLICY_DEL)
+		strcpy(in->name, "p1");
+	if (in->cmd == MG_CMD_ACCESS_SET || in->cmd == MG_CMD_ACCESS_DEL)
+		in->has_prefix = mg_prefix_parse(&in->prefix, "10.1.0.0/24") == 0;
+	if (in->cmd == MG_CMD_ACCESS_SET)
+		strcpy(in->access, "wlan");
+}
+
 static void test_every_command_there_and_back(void **state)
 {
 	char why[128];
@@ -26,35 +68,7 @@ static void test_every_command_there_and_back(void **state)
 		struct mg_control_request in = { .cmd = (enum mg_command)i }, out;
 		char *line;
 
-		if (i == MG_CMD_SESSION || i == MG_CMD_CLOSE)
-			in.id = 0x123456789abcdefULL;
-		if (i == MG_CMD_LOG_LEVEL)
-			in.level = MG_LOG_DEBUG;
-		if (i == MG_CMD_FORGET)
-			assert_int_equal(mg_control_parse_server(&in, "[2001:db8::1]:443"), 0);
-		if (i == MG_CMD_RING)
-			strcpy(in.group, "metro");
-		if (i == MG_CMD_DRAIN || i == MG_CMD_UNDRAIN)
-			strcpy(in.proxy, "px1");
-		if (i == MG_CMD_TOKENS || i == MG_CMD_LOCATE) {
-			in.has_token = true;
-			in.token = 0x00a1b2c3;
-		}
-		if (i == MG_CMD_LOCATE) {
-			assert_int_equal(mg_ep_parse(&in.client, "10.1.0.2:40000"), 0);
-			assert_int_equal(mg_ep_parse(&in.to, "10.9.0.1:5124"), 0);
-			strcpy(in.interface, "eth0");
-			in.kind = MG_LOCATE_JOIN;
-		}
-		if (i == MG_CMD_LIMITS)
-			strcpy(in.subscriber, "2001:db8::/64");
-		if (i == MG_CMD_POLICY_TEST) {
-			assert_int_equal(mg_ip_parse(&in.address, "10.1.0.2"), 0);
-			assert_int_equal(mg_ep_parse(&in.to, "[2001:db8::1]:443"), 0);
-			strcpy(in.via, "wl0");
-		}
-		if (i == MG_CMD_COOKIE)
-			assert_int_equal(mg_ip_parse(&in.address, "2001:db8::7"), 0);
+		set_arguments(&in);
 		line = mg_control_format_request(&in);
 		assert_non_null(line);
 		assert_int_equal(line[strlen(line) - 1], '\n');
@@ -78,6 +92,8 @@ static void test_every_command_there_and_back(void **state)
 		assert_true(mg_ip_equal(&out.address, &in.address));
 		assert_string_equal(out.subscriber, in.subscriber);
 		assert_string_equal(out.via, in.via);
+		assert_string_equal(out.policy, in.policy);
+		assert_string_equal(out.name, in.name);
 		free(line);
 	}
 }
@@ -272,6 +288,55 @@ static void test_refused_about_policies(void **state)
 	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
 }
 
+static void test_policy_requests(void **state)
+{
+	static const struct refused bad[] = {
+		{ "{\"cmd\":\"policies\",\"name\":\"p1\"}", "policies takes no argument" },
+		{ "{\"cmd\":\"policy-set\"}", "policy-set needs \"policy\"" },
+		{ "{\"cmd\":\"policy-set\",\"policy\":\"\"}", "policy-set needs \"policy\"" },
+		{ "{\"cmd\":\"policy-set\",\"policy\":{\"name\":\"p1\"}}",
+		  "policy-set needs \"policy\"" },
+		{ "{\"cmd\":\"policy-set\",\"policy\":\"a\\u0001b\"}",
+		  "policy-set needs \"policy\"" },
+		{ "{\"cmd\":\"policy-del\",\"name\":\"\"}", "policy-del needs \"name\"" },
+		{ "{\"cmd\":\"policy-del\",\"policy\":\"p1\"}", "policy-del takes \"name\"" },
+		{ "{\"cmd\":\"reload\",\"name\":\"p1\"}", "reload takes no argument" },
+	};
+	static const char *const good[] = {
+		"{\"cmd\":\"policies\"}",
+		"{\"cmd\":\"policy-set\",\"policy\":\"{ name: p1,\\n\\tmode: deny }\"}",
+		"{\"cmd\":\"policy-del\",\"name\":\"p1\"}",
+		"{\"cmd\":\"reload\"}",
+	};
+	struct mg_control_request req;
+	char why[128], *line;
+
+	(void)state;
+	assert_refused(bad, sizeof(bad) / sizeof(bad[0]));
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse(&req, good[i], why), 0);
+		assert_int_equal(mg_command_needs_root(req.cmd), i != 0);
+		line = mg_control_format_request(&req);
+		assert_int_equal(strlen(line), strlen(good[i]) + 1);
+		assert_memory_equal(line, good[i], strlen(good[i]));
+		free(line);
+	}
+}
+
+/* The longest policy there is fits a request, however much of it JSON quotes. */
+static void test_longest_policy(void **state)
+{
+	struct mg_control_request req = { .cmd = MG_CMD_POLICY_SET }, again;
+	char why[128], *line;
+
+	(void)state;
+	memset(req.policy, '"', sizeof(req.policy) - 1);
+	line = mg_control_format_request(&req);
+	assert_int_equal(mg_control_parse_request(&again, line, strlen(line), why, sizeof(why)), 0);
+	assert_string_equal(again.policy, req.policy);
+	free(line);
+}
+
 static void test_length_limit(void **state)
 {
 	char line[MG_CONTROL_REQUEST_MAX_BYTES + 1], why[128];
@@ -396,6 +461,8 @@ int main(void)
 		cmocka_unit_test(test_refused_requests),
 		cmocka_unit_test(test_refused_about_gateways),
 		cmocka_unit_test(test_refused_about_policies),
+		cmocka_unit_test(test_policy_requests),
+		cmocka_unit_test(test_longest_policy),
 		cmocka_unit_test(test_length_limit),
 		cmocka_unit_test(test_truncated_at_every_byte),
 		cmocka_unit_test(test_result),

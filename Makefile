@@ -29,7 +29,7 @@ ifdef SAN
 CFLAGS  += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 LDFLAGS += -fsanitize=address,undefined
 endif
-LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lhiredis -lnettle -lpthread
+LIBS_DAEMON := -lxdp -lbpf -lelf -lz -lmnl -lcyaml -lyaml -ljansson -lcap-ng -lsystemd -lhiredis -lnettle -lpthread -lm
 LIBS_CTL    := -ljansson
 BPF_ARCH := $(subst x86_64,x86,$(subst aarch64,arm64,$(ARCH)))
 BPF_CFLAGS := -std=gnu11 -O2 -g -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Werror \

@@ -85,10 +85,16 @@ static __always_inline __u32 mg_counts_reserved(__u64 counts)
 	return counts >> (2 * MG_COUNTS_BITS) & MG_COUNTS_MASK;
 }
 
-static __always_inline void mg_orphans_add(void)
+static __always_inline struct mg_admit_state *mg_admit_stated(void)
 {
 	__u32 zero = 0;
-	struct mg_admit_state *state = bpf_map_lookup_elem(&mg_admit_state, &zero);
+
+	return bpf_map_lookup_elem(&mg_admit_state, &zero);
+}
+
+static __always_inline void mg_orphans_add(void)
+{
+	struct mg_admit_state *state = mg_admit_stated();
 
 	if (state)
 		__sync_fetch_and_add(&state->orphans, 1);

@@ -112,15 +112,12 @@ __noinline int mg_release_places(const struct mg_service_subscriber *who, __u32 
 
 __noinline int mg_ticket_make_once(struct mg_opening *o)
 {
-	struct mg_admit_state *state;
+	struct mg_admit_state *state = mg_admit_stated();
 	struct mg_charge charge = {};
-	__u32 zero = 0, serial;
+	__u32 serial;
 	long err;
 
-	if (!o)
-		return MG_E_INVAL;
-	state = bpf_map_lookup_elem(&mg_admit_state, &zero);
-	if (!state)
+	if (!o || !state)
 		return MG_E_INVAL;
 	serial = __sync_fetch_and_add(&state->serial, 1) + 1;
 	if (!serial)
@@ -187,7 +184,8 @@ static __always_inline __u64 mg_wait_of(const struct mg_who *who)
 	const struct mg_terms *terms = mg_terms_of(who);
 	struct mg_subscriber key = who->subscriber;
 
-	return terms ? mg_rate_look(&key, terms, bpf_ktime_get_ns()) : 0;
+	/* Meanwhile it may be on time. */
+	return (terms ? mg_rate_look(&key, terms, bpf_ktime_get_ns()) : 0) ?: 1;
 }
 
 static __always_inline void mg_show_counts(struct mg_admit *r, const struct mg_who *who)
@@ -405,13 +403,14 @@ SEC("syscall")
 int mg_sweep(struct mg_admit *r)
 {
 	struct mg_sweeping s = { .now_ns = bpf_ktime_get_ns() };
-	struct mg_admit_state *state;
-	__u32 zero = 0;
+	struct mg_admit_state *state = mg_admit_stated();
 
-	bpf_for_each_map_elem(&mg_subflows, mg_sweep_subflow, &s, 0);
+	if (!state)
+		return MG_E_INVAL;
+	if (*(volatile __u32 *)&state->subflows)
+		bpf_for_each_map_elem(&mg_subflows, mg_sweep_subflow, &s, 0);
 	r->n = s.n;
-	state = bpf_map_lookup_elem(&mg_admit_state, &zero);
-	if (!state || !__sync_lock_test_and_set(&state->orphans, 0))
+	if (!__sync_lock_test_and_set(&state->orphans, 0))
 		return 0;
 	bpf_for_each_map_elem(&mg_accounts, mg_sweep_account, NULL, 0);
 	bpf_for_each_map_elem(&mg_svc_subs, mg_sweep_service, NULL, 0);

@@ -231,6 +231,15 @@ static __always_inline bool mg_subflow_lock(const struct mg_tuple *tuple, struct
 	return false;
 }
 
+/* One entry more, or less: while there are none, nothing is swept. */
+static __always_inline void mg_subflow_entries(__u32 n)
+{
+	struct mg_admit_state *state = mg_admit_stated();
+
+	if (state)
+		__sync_fetch_and_add(&state->subflows, n);
+}
+
 static __always_inline void mg_subflow_fill(struct mg_subflow *e, const struct mg_join_wish *wish)
 {
 	e->since_ns = bpf_ktime_get_ns();
@@ -266,6 +275,7 @@ __noinline int mg_subflow_put_once(const struct mg_tuple *tuple, const struct mg
 	err = bpf_map_update_elem(&mg_subflows, &key, &fresh, BPF_NOEXIST);
 	if (err)
 		return err == MG_E2BIG ? MG_E_NOSPC : MG_E_AGAIN;
+	mg_subflow_entries(1);
 	e = bpf_map_lookup_elem(&mg_subflows, &key);
 	if (!e)
 		return MG_E_AGAIN;
@@ -314,6 +324,7 @@ __noinline int mg_subflow_end_once(const struct mg_tuple *tuple, __u64 now_ns)
 		__sync_lock_test_and_set(mg_subflow_word(e), word);
 		return now_ns ? MG_E_NOENT : MG_E_AGAIN;
 	}
+	mg_subflow_entries(-1);
 	return mg_session_uncount((__u32)word, word >> 32);
 }
 

@@ -275,10 +275,11 @@ MG_ABI_SIZE(struct mg_proxy_count, 8);
 
 /* mg_admit_state: array, one entry */
 struct mg_admit_state {
-	__u32 serial;  /* of the last ticket */
-	__u32 orphans; /* entries of mg_accounts and mg_svc_subs that may be left with nothing */
+	__u32 serial;	/* of the last ticket */
+	__u32 orphans;	/* entries of mg_accounts and mg_svc_subs that may be left with nothing */
+	__u32 subflows; /* entries of mg_subflows */
 };
-MG_ABI_SIZE(struct mg_admit_state, 8);
+MG_ABI_SIZE(struct mg_admit_state, 12);
 
 /* mg_sessions: hash, __u32 token (host order of its bytes on the wire) -> an MPTCP session of
  * this host. subflows and serial are one word, changed by atomic operations alone. */

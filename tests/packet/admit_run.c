@@ -40,6 +40,17 @@ static int share_maps(struct mg_doors_bpf *to, const struct mg_policy_bpf *from)
 	return err;
 }
 
+/* Tests walk through them again and again. */
+static void size_maps(struct mg_policy_bpf *s)
+{
+	struct bpf_map *maps[] = { s->maps.mg_accounts, s->maps.mg_svc_subs, s->maps.mg_tickets,
+				   s->maps.mg_sessions, s->maps.mg_subflows, s->maps.mg_rates,
+				   s->maps.mg_refused,	s->maps.mg_feed,     s->maps.mg_seen_at };
+
+	for (size_t i = 0; i < sizeof(maps) / sizeof(maps[0]); i++)
+		bpf_map__set_max_entries(maps[i], ADMIT_ENTRIES);
+}
+
 int admit_run_open(struct admit_run *r)
 {
 	int err;
@@ -47,9 +58,7 @@ int admit_run_open(struct admit_run *r)
 	*r = (struct admit_run){ .skel = mg_policy_bpf__open() };
 	if (!r->skel)
 		return -errno;
-	bpf_map__set_max_entries(r->skel->maps.mg_rates, ADMIT_ENTRIES);
-	bpf_map__set_max_entries(r->skel->maps.mg_refused, ADMIT_ENTRIES);
-	bpf_map__set_max_entries(r->skel->maps.mg_seen_at, ADMIT_ENTRIES);
+	size_maps(r->skel);
 	err = mg_policy_bpf__load(r->skel);
 	if (err)
 		return err;

@@ -723,7 +723,7 @@ static void test_sweep(void **state)
 static void test_sweep_orphans(void **state)
 {
 	const struct mg_account_entry nothing = { 0 };
-	struct mg_admit_state orphans = { .serial = 1000, .orphans = 1 };
+	struct mg_admit_state orphans = { .serial = 1000, .orphans = 1 }; /* no subflows */
 	struct mg_subscriber ue = admit_subscriber(UE), other = admit_subscriber(OTHER);
 	struct mg_admit a;
 	uint32_t zero = 0;

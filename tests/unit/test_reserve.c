@@ -48,7 +48,9 @@ static int add(_Atomic int *count, int n)
 int __wrap_mg_admission_reserve(struct mg_admission *a, struct mg_ticket *ticket, int n)
 {
 	assert_ptr_equal(a, KERNEL);
+	/* What the program takes */
 	assert_int_not_equal(n, 0);
+	assert_true(n <= (int)MG_COUNTS_MASK && n >= -(int)MG_COUNTS_MASK);
 	if (busy)
 		return -EAGAIN;
 	return add(&held[ticket->subscriber.ip[15]], n);

@@ -132,7 +132,7 @@ void mg_provision_answer(struct mg_session *s, const struct mg_provision_request
 	int refusal = look(s, cookie, &seen);
 
 	tell_sessions(s, &seen, refusal, &said);
-	if (req->reserve && refusal >= 0) {
+	if (req->reserve && refusal >= 0 && refusal != MG_REFUSAL_NO_COOKIE) {
 		reserve(s, req, &seen, said.sessions_left);
 		refusal = look(s, cookie, &seen);
 		tell_sessions(s, &seen, refusal, &said);

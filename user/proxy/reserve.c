@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-#define ALL INT32_MAX /* to give back: what there is */
+#define ALL ((int)MG_COUNTS_MASK) /* to give back: what there is */
 
 struct mg_reservation {
 	struct mg_reservation *next;

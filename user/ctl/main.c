@@ -81,7 +81,7 @@ struct options {
 	const char *in; /* of locate, as the next two */
 	const char *join;
 	const char *kind;
-	const char *from, *to, *via; /* of policy test */
+	const char *from, *to, *via;  /* of policy test */
 	const char *subscriber, *ttl; /* of access set */
 	const char *first; /* word of a command of two, the second of which is still to come */
 	const struct subcommand *sub;

@@ -133,8 +133,8 @@ $(UNIT): $(B)/tests/unit/%: $(B)/tests/unit/%.o $(OBJ_CORE) $(call obj,client/li
 $(PACKET): $(B)/tests/packet/%: $(B)/tests/packet/%.o $(PACKET_HELP) $(OBJ_CORE)
 	$(CC) $(LDFLAGS) $^ -o $@ -lcmocka $(LIBS_DAEMON)
 # Measures packets, which it has from the tests of packets.
-$(B)/tests/bench/steer_cost: LIBS_DAEMON += -lcmocka
-$(B)/tests/bench/steer_cost: $(PACKET_HELP)
+$(B)/tests/bench/steer_cost $(B)/tests/bench/policy_cost: LIBS_DAEMON += -lcmocka
+$(B)/tests/bench/steer_cost $(B)/tests/bench/policy_cost: $(PACKET_HELP)
 $(TOOLS): $(B)/%: $(B)/%.o $(OBJ_CORE)
 	$(CC) $(LDFLAGS) $^ -o $@ $(LIBS_DAEMON)
 $(REPLAY): $(B)/tests/fuzz/replay_%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(OBJ_CORE)

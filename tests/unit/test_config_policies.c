@@ -9,6 +9,10 @@
 
 #include "config_policies_rig.h"
 
+static const char with_radius[] =
+	"radius: { listen: '127.0.0.1:1813', clients: [ { address: 127.0.0.1, "
+	"secret_file: /s } ] }\n";
+
 static char dir[] = "/tmp/mgpoliciesXXXXXX";
 
 static const char *file_of(char path[64], const char *name, const char *text, mode_t mode)
@@ -67,8 +71,7 @@ static void test_what_makes_any(void **state)
 		"default_policy: { mode: deny }\n",
 		"default_policy: { limits: { held: 1 } }\n",
 		"default_policy: { refuse_join: drop }\n",
-		"radius: { listen: '127.0.0.1:1813', clients: [ { address: 127.0.0.1, "
-		"secret_file: /s } ] }\n",
+		with_radius,
 	};
 	static const char *const none[] = { "default_policy: {}\n", "policies: []\n",
 					    "default_policy: { limits: { sessions: 0 } }\n",

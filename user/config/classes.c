@@ -91,7 +91,7 @@ static void read_interface(struct mg_reading *r, const struct mg_node *node, voi
 	if (!mg_verify_text(r->f, node, 1, IFNAMSIZ - 1))
 		return;
 	if (mg_is_interface_name(node->text))
-		strcpy(to, node->text);
+		memcpy(to, node->text, strlen(node->text) + 1);
 	else
 		mg_finding(r->f, node, "is %s, expected the name of an interface",
 			   mg_quote(quoted, node->text));

@@ -20,7 +20,7 @@ static char *read_whole(struct mg_reading *r, const struct mg_node *node, const 
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = NULL, plain[MG_QUOTE_BYTES];
 	const char *trouble = NULL;
-	struct stat st;
+	struct stat st = { 0 };
 	ssize_t n = 1;
 
 	*len = 0;

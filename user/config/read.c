@@ -102,7 +102,7 @@ static void tell_missing(struct mg_reading *r, const struct mg_node *node,
 void mg_read_mapping(struct mg_reading *r, const struct mg_node *node, const struct mg_shape *shape,
 		     void *to)
 {
-	const struct mg_node *all = r->f->tree ? r->f->tree->nodes : NULL;
+	const struct mg_node *all;
 
 	set_defaults(shape, to);
 	if (!node)
@@ -111,6 +111,7 @@ void mg_read_mapping(struct mg_reading *r, const struct mg_node *node, const str
 		mg_finding(r->f, node, "%s, expected a mapping", mg_kind_found(node));
 		return;
 	}
+	all = r->f->tree->nodes;
 	for (uint32_t i = node->first; i && !r->err; i = all[i].next) {
 		const struct mg_special *special = special_key(shape, all[i].key);
 		const struct mg_key *k = special ? NULL : plain_key(shape->section, all[i].key);
@@ -204,7 +205,7 @@ void mg_read_name(struct mg_reading *r, const struct mg_node *node, void *to)
 		mg_finding(r->f, node, "is %s, expected letters, digits, '.', '_' and '-'",
 			   mg_quote(quoted, node->text));
 	else
-		strcpy(to, node->text);
+		memcpy(to, node->text, strlen(node->text) + 1);
 }
 
 size_t mg_read_one_name(struct mg_reading *r, const struct mg_node *node, const char *name,

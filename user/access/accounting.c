@@ -107,10 +107,10 @@ static void free_session(struct mg_accounting *a, struct mg_accounted *s)
 
 static void drop_ended(struct mg_accounting *a)
 {
-	while (!mg_list_empty(&a->ended)) {
-		struct mg_accounted *s =
-			mg_container_of(a->ended.next, struct mg_accounted, of_client);
+	for (struct mg_list *at = a->ended.next, *next; at != &a->ended; at = next) {
+		struct mg_accounted *s = mg_container_of(at, struct mg_accounted, of_client);
 
+		next = at->next;
 		if (a->n_ended <= MG_ACCOUNTING_ENDED_MAX &&
 		    s->ended_ms + MG_ACCOUNTING_ENDED_MS > a->loop->now_ms)
 			return;
@@ -276,19 +276,25 @@ static int stop(struct mg_accounting *a, const struct in6_addr *client,
 	return 0;
 }
 
+/* Of a client's sessions those of a NAS (r), or all (NULL) */
+static void end_all(struct mg_accounting *a, struct client *c, const struct mg_radius_request *r)
+{
+	for (struct mg_list *at = c->sessions.next, *next; at != &c->sessions; at = next) {
+		struct mg_accounted *s = mg_container_of(at, struct mg_accounted, of_client);
+
+		next = at->next;
+		if (!r || same_nas(s, r))
+			free_session(a, s);
+	}
+}
+
 static void reboot(struct mg_accounting *a, const struct in6_addr *client,
 		   const struct mg_radius_request *r)
 {
 	struct client *c = client_of(a, client, false);
-	struct mg_list *at, *next;
 
-	for (at = c ? c->sessions.next : NULL; at && at != &c->sessions; at = next) {
-		struct mg_accounted *s = mg_container_of(at, struct mg_accounted, of_client);
-
-		next = at->next;
-		if (same_nas(s, r))
-			free_session(a, s);
-	}
+	if (c)
+		end_all(a, c, r);
 }
 
 int mg_accounting_apply(struct mg_accounting *a, const struct in6_addr *client,
@@ -331,8 +337,7 @@ void mg_accounting_forget(struct mg_accounting *a, const struct in6_addr *client
 
 	if (!c)
 		return;
-	while (!mg_list_empty(&c->sessions))
-		free_session(a, mg_container_of(c->sessions.next, struct mg_accounted, of_client));
+	end_all(a, c, NULL);
 	mg_list_remove(&c->node);
 	free(c);
 }

@@ -37,26 +37,24 @@ static void forget(struct mg_duplicates *d, struct answered *a)
 	free(a);
 }
 
-static struct answered *oldest(const struct mg_duplicates *d)
-{
-	return mg_list_empty(&d->all) ? NULL : mg_container_of(d->all.next, struct answered, place);
-}
-
+/* From the oldest on, all that may go at that time */
 static void forget_old(struct mg_duplicates *d, uint64_t now_ms)
 {
-	struct answered *a;
+	for (struct mg_list *at = d->all.next, *next; at != &d->all; at = next) {
+		struct answered *a = mg_container_of(at, struct answered, place);
 
-	while ((a = oldest(d)) && (a->at_ms + MG_DUPLICATES_KEEP_MS <= now_ms ||
-				   d->n > MG_DUPLICATES_MAX || d->bytes > MG_DUPLICATES_MAX_BYTES))
+		next = at->next;
+		if (a->at_ms + MG_DUPLICATES_KEEP_MS > now_ms && d->n <= MG_DUPLICATES_MAX &&
+		    d->bytes <= MG_DUPLICATES_MAX_BYTES)
+			return;
 		forget(d, a);
+	}
 }
 
 void mg_duplicates_free(struct mg_duplicates *d)
 {
-	struct answered *a;
-
-	while (d->index.buckets && (a = oldest(d)))
-		forget(d, a);
+	if (d->index.buckets)
+		forget_old(d, UINT64_MAX);
 	mg_index_free(&d->index);
 }
 

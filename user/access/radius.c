@@ -167,6 +167,7 @@ static void answer(struct mg_radius_server *s, struct datagram *d, struct mg_spa
 	forget_interface(&d->msg);
 	if (sendmsg(s->io.fd, &d->msg, MSG_DONTWAIT) == (ssize_t)bytes.len)
 		s->counters.answered++;
+	d->iov = (struct iovec){ 0 };
 }
 
 static void handle(struct mg_radius_server *s, struct datagram *d, size_t len)

@@ -15,6 +15,9 @@
 
 #include "base/addr.h"
 #include "lab.h"
+#include "sys/xdp.h"
+
+const struct bpf_object *hold_run_from;
 
 static int on_record(void *ctx, void *data, size_t len)
 {
@@ -66,7 +69,10 @@ int hold_run_open(struct hold_run *r)
 	if (!r->skel)
 		return -errno;
 	bpf_map__set_max_entries(r->skel->maps.mg_held, HOLD_HELD);
-	err = mg_hold_bpf__load(r->skel);
+	if (hold_run_from)
+		err = mg_xdp_share_maps(r->skel->obj, hold_run_from);
+	if (!err)
+		err = mg_hold_bpf__load(r->skel);
 	for (uint32_t w = 0; !err && w < HOLD_WORKERS; w++)
 		err = open_ring(r, w);
 	return err;

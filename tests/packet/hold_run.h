@@ -36,6 +36,9 @@ struct hold_run {
 	bool discard;
 };
 
+/* Set before hold_run_open: an object whose maps of the same names are used. */
+extern const struct bpf_object *hold_run_from;
+
 /* Enters the lab, forwarding between px0 and px1; TAKE_OVER of all ports, all kinds, all alive. */
 int hold_run_open(struct hold_run *r);
 void hold_run_close(struct hold_run *r);

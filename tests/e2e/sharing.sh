@@ -5,10 +5,13 @@
 export POOL4=198.51.100.0/29 POOL6=2001:db8:77::/120
 LOG=$T/sessions.json
 
-# Servers find the pool behind the proxy, which has none of it on an interface.
+# Servers find the pool behind the proxy, which has none of it on an interface, and drops what comes for it
+# and is nobody's.
 route_pool() {
 	topo_ip sv route add "$POOL4" via 10.4.0.1
 	topo_ip sv -6 route add "$POOL6" via fd00:4::1
+	topo_ip px route add blackhole "$POOL4"
+	topo_ip px -6 route add blackhole "$POOL6"
 }
 
 # logged EXPR: a python expression over ev, all lines of the log, the oldest first; prints it.

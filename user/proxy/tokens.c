@@ -162,6 +162,8 @@ void mg_tokens_event(struct mg_tokens *t, const struct mg_pm_event *ev,
 		if (*at)
 			note_subflow(*at, ev);
 		break;
+	case MG_PM_ESTABLISHED:
+		break;
 	case MG_PM_LOST:
 		forget_all(t);
 		break;

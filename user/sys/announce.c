@@ -297,7 +297,7 @@ static bool has_signal(const struct mg_announce *a, bool v4)
 	return false;
 }
 
-static int announce_own(const struct mg_announce *a, struct mg_genl *g, bool v4)
+static int announce_own(struct mg_announce *a, struct mg_genl *g, bool v4)
 {
 	struct mg_pm_endpoint one = { .id = (uint8_t)(MG_ANNOUNCE_ID + a->n_signal + !v4),
 				      .flags = MPTCP_PM_ADDR_FLAG_SIGNAL };
@@ -311,13 +311,14 @@ static int announce_own(const struct mg_announce *a, struct mg_genl *g, bool v4)
 		err = find_port(&one.ep);
 	if (!err)
 		err = mg_pm_endpoint_add(g, &one);
-	if (!err)
-		mg_info("mptcp: announcing %s, where further subflows join",
-			mg_ep_format(text, &one.ep));
-	return err;
+	if (err)
+		return err;
+	a->own[v4] = one;
+	mg_info("mptcp: announcing %s, where further subflows join", mg_ep_format(text, &one.ep));
+	return 0;
 }
 
-static int announce_both(const struct mg_announce *a)
+static int announce_both(struct mg_announce *a)
 {
 	struct mg_genl g;
 	int err, err6;
@@ -362,6 +363,25 @@ void mg_announce_on(struct mg_announce *a)
 		switch_on(a);
 	a->on = true;
 	pthread_mutex_unlock(&a->lock);
+}
+
+size_t mg_announce_list(struct mg_announce *a, struct mg_pm_endpoint *list)
+{
+	size_t n = 0;
+
+	if (a->claim < 0)
+		return 0;
+	pthread_mutex_lock(&a->lock);
+	for (size_t i = 0; i < a->n_signal; i++) {
+		if (is_done(&a->signal[i]))
+			list[n++] = wanted(a, i);
+	}
+	for (size_t i = 0; i < 2; i++) {
+		if (a->own[i].id)
+			list[n++] = a->own[i];
+	}
+	pthread_mutex_unlock(&a->lock);
+	return n;
 }
 
 void mg_announce_close(struct mg_announce *a)

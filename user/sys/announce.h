@@ -22,6 +22,7 @@
 
 #include "base/loop.h"
 #include "config/config.h"
+#include "sys/endpoints.h"
 
 struct mg_genl;
 
@@ -44,6 +45,7 @@ struct mg_announce {
 	size_t n_signal;
 	bool deny; /* the C flag is the configuration's wish */
 	bool on;
+	struct mg_pm_endpoint own[2]; /* by mg_announce_on; id 0: none */
 };
 
 /*
@@ -57,6 +59,9 @@ int mg_announce_open(struct mg_announce *a, const struct mg_config *cfg, struct 
 bool mg_announce_look(struct mg_announce *a);
 /* Any thread, any number of times; what it did, and could not do, is logged the first time. */
 void mg_announce_on(struct mg_announce *a);
+/* What is announced, for sessions that the kernel does not tell of it (sys/prio.h): how many, at
+ * most MG_ANNOUNCE_MAX + 2. Any thread. */
+size_t mg_announce_list(struct mg_announce *a, struct mg_pm_endpoint *list);
 void mg_announce_close(struct mg_announce *a);
 /* Removes what a killed daemon left, unless there is a living one. */
 void mg_announce_clear(void);

@@ -108,6 +108,9 @@ static bool kind_of(uint8_t cmd, enum mg_pm_kind *kind)
 	case MPTCP_EVENT_CREATED:
 		*kind = MG_PM_CREATED;
 		return true;
+	case MPTCP_EVENT_ESTABLISHED:
+		*kind = MG_PM_ESTABLISHED;
+		return true;
 	case MPTCP_EVENT_CLOSED:
 		*kind = MG_PM_CLOSED;
 		return true;

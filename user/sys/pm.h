@@ -15,6 +15,7 @@ struct mg_pm;
 
 enum mg_pm_kind {
 	MG_PM_CREATED,
+	MG_PM_ESTABLISHED, /* the peer may be told of addresses */
 	MG_PM_CLOSED,
 	MG_PM_SUBFLOW_UP,
 	MG_PM_SUBFLOW_DOWN,

@@ -143,6 +143,16 @@ static void charge(struct mg_daemon *d, const struct mg_pm_event *ev)
 		mg_admission_parted(d->proxy.admission, &ev->local, &ev->remote);
 }
 
+/* What the kernel's path manager does for its own sessions: each hears where to join. */
+static void announce(struct mg_daemon *d, const struct mg_pm_event *ev)
+{
+	struct mg_pm_endpoint list[MG_ANNOUNCE_MAX + 2];
+	size_t n = d->proxy.prio.on ? mg_announce_list(&d->announce, list) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		mg_prio_announce(&d->proxy.prio, ev->token, list[i].id, &list[i].ep, false);
+}
+
 static void path_event(void *ctx, const struct mg_pm_event *ev)
 {
 	struct mg_daemon *d = ctx;
@@ -151,8 +161,12 @@ static void path_event(void *ctx, const struct mg_pm_event *ev)
 		mg_warn("path events were lost: backup flags are unknown until they change");
 		d->paths_lost = true;
 	} else {
+		if (ev->kind == MG_PM_SUBFLOW_UP)
+			mg_prio_joined(&d->proxy.prio, ev->token, &ev->local, &ev->remote);
 		if (d->proxy.admission)
 			charge(d, ev);
+		if (ev->kind == MG_PM_ESTABLISHED && (ev->server_side || ours(d, &ev->local)))
+			announce(d, ev);
 		mg_tokens_event(&d->tokens, ev, ours, d);
 	}
 	mg_publish_event(d->publish, ev,

@@ -111,6 +111,21 @@ json_t *mg_report_status(struct mg_daemon *d)
 	return o;
 }
 
+static void put_spread(json_t *o, const struct mg_spread_row *row)
+{
+	put_bool(o, "backup_asked", row->asked_backup);
+	put_bool(o, "works", row->works);
+	put_number(o, "bytes_sent", row->sent_bytes);
+	put_number(o, "bytes_received", row->received_bytes);
+	put_number(o, "rtt_us", row->rtt_us);
+	json_object_set_new(o, "share_permille",
+			    row->share_permille < 0 ? json_null()
+						    : json_integer(row->share_permille));
+	json_object_set_new(o, "cap_bytes_per_s",
+			    row->cap == UINT64_MAX ? json_null()
+						   : json_integer((json_int_t)row->cap));
+}
+
 static json_t *subflows(struct mg_daemon *d, const struct mg_session_row *row)
 {
 	json_t *all = json_array();
@@ -125,6 +140,7 @@ static json_t *subflows(struct mg_daemon *d, const struct mg_session_row *row)
 		put_bool(o, "backup",
 			 row->token && mg_tokens_backup(&d->tokens, row->token, &sub->local,
 							&sub->remote));
+		put_spread(o, &row->spread[i]);
 		json_array_append_new(all, o);
 	}
 	return all;
@@ -166,6 +182,8 @@ static json_t *session(struct mg_daemon *d, const struct mg_session_row *row)
 		snprintf(token, sizeof(token), "%08x", row->token);
 	put_text(o, "token", token);
 	json_object_set_new(o, "subflows", subflows(d, row));
+	put_text(o, "steering", mg_config_steering_name(row->steering));
+	put_bool(o, "gives_way", row->gives_way);
 	put_number(o, "bytes_up", row->bytes_up);
 	put_number(o, "bytes_down", row->bytes_down);
 	put_number(o, "age_ms", row->age_ms);

@@ -93,6 +93,10 @@ void mg_session_describe(struct mg_session *s, struct mg_session_row *row)
 	if (!mg_mptcp_read(fd, &m))
 		row->token = m.token;
 	row->n_subflows = mg_mptcp_subflows(fd, row->subflows, MG_MPTCP_SUBFLOWS_MAX);
+	if (s->kind != MG_HOLD_CPE && row->n_subflows > 0)
+		mg_spread_describe(s, row->subflows, row->n_subflows, row->spread);
+	row->steering = mg_spread_steering(s);
+	row->gives_way = mg_spread_gives_way(s);
 	if (s->want_mptcp && s->state == MG_SESSION_RELAY)
 		row->server_mptcp = !mg_mptcp_read(s->server.io.fd, &m) && !m.fallback;
 }

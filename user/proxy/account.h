@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "proxy/session.h"
+#include "proxy/spread.h"
 #include "sys/mptcp.h"
 
 enum {
@@ -57,7 +58,10 @@ struct mg_session_row {
 	struct mg_ticket ticket;
 	char policy[MG_MEMBER_NAME]; /* its name */
 	struct mg_mptcp_subflow subflows[MG_MPTCP_SUBFLOWS_MAX];
+	struct mg_spread_row spread[MG_MPTCP_SUBFLOWS_MAX]; /* of each of them */
 	int n_subflows;
+	enum mg_steering steering;
+	bool gives_way;
 	uint64_t bytes_up, bytes_down;
 	uint64_t age_ms, idle_ms;
 	uint32_t held_bytes; /* in our buffers, both directions */

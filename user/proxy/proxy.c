@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "proxy/spread.h"
 
 int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 		   const struct mg_policy *policy)
@@ -26,6 +27,9 @@ int mg_proxy_start(struct mg_proxy *p, struct mg_dp *dp, unsigned int n_workers,
 	mg_again_init(&p->again);
 	mg_via_memory_init(&p->via);
 	mg_reserve_init(&p->reserve);
+	if (dp)
+		mg_prio_open(&p->prio);
+	mg_prio_manage(&p->prio, mg_spread_needs_prio(policy->config));
 	err = mg_servers_init(&p->servers);
 	if (!err)
 		err = mg_sharing_init(&p->sharing);
@@ -58,6 +62,7 @@ void mg_proxy_stop(struct mg_proxy *p)
 {
 	for (unsigned int i = 0; i < p->n_workers; i++)
 		mg_worker_stop(&p->workers[i]);
+	mg_prio_close(&p->prio);
 	free(p->workers);
 	p->workers = NULL;
 	p->n_workers = 0;
@@ -89,6 +94,7 @@ static void set_policy(void *arg)
 
 void mg_proxy_set_policy(struct mg_proxy *p, const struct mg_policy *policy)
 {
+	mg_prio_manage(&p->prio, mg_spread_needs_prio(policy->config));
 	for (unsigned int i = 0; i < p->n_workers; i++) {
 		struct policy_call c = { .w = &p->workers[i], .policy = policy };
 

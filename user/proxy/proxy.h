@@ -17,6 +17,7 @@
 #include "proxy/via.h"
 #include "proxy/worker.h"
 #include "sys/dp.h"
+#include "sys/prio.h"
 
 struct mg_proxy {
 	struct mg_dp
@@ -26,6 +27,7 @@ struct mg_proxy {
 	struct mg_via_memory via;
 	struct mg_holder *holder;	/* NULL: no SYN is held */
 	struct mg_admission *admission; /* NULL: all are let in, up to converter.max_sessions */
+	struct mg_prio prio;		/* not open: nobody says which subflows are for backup */
 	struct mg_servers servers;
 	struct mg_again again;
 	struct mg_reserve reserve;

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "proxy/flow.h"
+#include "proxy/spread.h"
 #include "proxy/worker.h"
 #include "sys/mptcp.h"
 
@@ -45,6 +46,8 @@ enum mg_step mg_relay_step(struct mg_session *s)
 	enum mg_flow_state up = mg_flow_pump(s, &s->up, &s->client, &s->server);
 	enum mg_flow_state down = mg_flow_pump(s, &s->down, &s->server, &s->client);
 
+	if (s->spread)
+		mg_spread_moved(s);
 	if (up == MG_FLOW_FROM_FAILED || down == MG_FLOW_TO_FAILED)
 		s->broken = &s->client;
 	else if (down == MG_FLOW_FROM_FAILED || up == MG_FLOW_TO_FAILED ||

@@ -12,6 +12,7 @@
 #include "proxy/flow.h"
 #include "proxy/proxy.h"
 #include "proxy/source.h"
+#include "proxy/spread.h"
 #include "sys/sock.h"
 
 #define LINGER_MS 10000
@@ -148,6 +149,7 @@ static void enter_relay(struct mg_session *s)
 	arm(s, s->worker->policy->config->converter.idle_timeout_s * 1000ULL);
 	free(s->frame);
 	s->frame = NULL;
+	mg_spread_begin(s);
 }
 
 static void enter_reset(struct mg_session *s)
@@ -411,6 +413,7 @@ void mg_session_reloaded(struct mg_session *s)
 		return;
 	mg_relay_idle(s, &next_ms);
 	mg_timer_arm(&s->worker->loop.timers, &s->timer, next_ms);
+	mg_spread_begin(s);
 }
 
 struct mg_session *mg_session_new(struct mg_worker *w, enum mg_session_state state)
@@ -480,6 +483,7 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
 	s->reason = reason;
 	mg_timer_disarm(&w->loop.timers, &s->timer);
 	mg_source_leave(s);
+	mg_spread_end(s);
 	mg_flow_drop(s, &s->up);
 	mg_flow_drop(s, &s->down);
 	not_pending(s);

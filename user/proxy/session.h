@@ -41,6 +41,7 @@
 #include "wire/convert.h"
 
 struct mg_port;
+struct mg_spread;
 struct mg_via;
 struct mg_worker;
 
@@ -180,7 +181,8 @@ struct mg_session {
 	uint32_t skipped_bytes;		/* …and what of it is out of the socket */
 	struct mg_sock_failure failure; /* of the connection to the server… */
 	bool timed_out;			/* …which did not answer at all */
-	struct mg_via *via;		/* via.c's own, freed by mg_via_free */
+	struct mg_spread *spread; /* over its paths, spread.c's own; NULL: as the kernel does */
+	struct mg_via *via;	  /* via.c's own, freed by mg_via_free */
 };
 
 /* Takes over the client's socket. Failing closes it. */

@@ -24,8 +24,10 @@ static void size_maps(struct mg_steer_bpf *skel, uint32_t entries)
 	bpf_map__set_max_entries(skel->maps.mg_ring, STEER_GROUPS * MG_RING_SLOTS);
 }
 
+const struct bpf_object *steer_run_from;
+
 /* Names of maps that hold the object's variables have a dot in them. */
-static int share_maps(struct mg_steer_bpf *to, const struct mg_steer_bpf *from)
+static int share_maps(struct mg_steer_bpf *to, const struct bpf_object *from)
 {
 	struct bpf_map *map;
 	int err = 0;
@@ -33,7 +35,7 @@ static int share_maps(struct mg_steer_bpf *to, const struct mg_steer_bpf *from)
 	bpf_object__for_each_map(map, to->obj)
 	{
 		const char *name = bpf_map__name(map);
-		const struct bpf_map *its = bpf_object__find_map_by_name(from->obj, name);
+		const struct bpf_map *its = bpf_object__find_map_by_name(from, name);
 
 		if (!err && its && !strchr(name, '.'))
 			err = bpf_map__reuse_fd(map, bpf_map__fd(its));
@@ -51,8 +53,10 @@ static int load(struct steer_run *r, enum mg_side side, uint32_t entries)
 	r->side[side] = skel;
 	skel->rodata->mg_side = side;
 	size_maps(skel, entries);
-	if (side != MG_SIDE_ACCESS)
-		err = share_maps(skel, r->side[MG_SIDE_ACCESS]);
+	if (steer_run_from)
+		err = share_maps(skel, steer_run_from);
+	if (!err && side != MG_SIDE_ACCESS)
+		err = share_maps(skel, r->side[MG_SIDE_ACCESS]->obj);
 	return err ? err : mg_steer_bpf__load(skel);
 }
 

@@ -25,6 +25,9 @@ struct steer_run {
 	uint64_t classes[MG_CLASS_COUNT], verdicts[MG_VERDICT_COUNT], reasons[MG_REASON_COUNT];
 };
 
+/* Set before it is opened: an object whose maps of the same names are used. */
+extern const struct bpf_object *steer_run_from;
+
 /* Enters the lab. 0 or -errno */
 int steer_run_open(struct steer_run *r);
 /* The same, with so many entries instead of STEER_FLOWS. */

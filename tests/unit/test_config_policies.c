@@ -317,6 +317,8 @@ static void test_host(void **state)
 	check_host(text, expected);
 }
 
+#define BARE "interfaces: [ { name: a0, role: access }, { name: c0, role: core } ]\n" LISTEN
+
 static void test_reload(void **state)
 {
 	(void)state;
@@ -328,8 +330,10 @@ static void test_reload(void **state)
 			  "secret_file: /s } ] }\n"
 			  "sharing: { log: syslog }\nprovision: { enabled: true }\n",
 		     "");
-	check_reload(HOST, HOST "sharing: { pool: [ 10.0.0.1 ] }\n",
-		     "t.yaml:7: sharing.pool: cannot be the first to use addresses that are not "
+	/* Where there are policies at all, what that takes is there. */
+	check_reload(HOST, HOST "sharing: { pool: [ 10.0.0.1 ] }\n", "");
+	check_reload(BARE, BARE "sharing: { pool: [ 10.0.0.1 ] }\n",
+		     "t.yaml:3: sharing.pool: cannot be the first to use addresses that are not "
 		     "this host's own while running, expected a restart\n");
 	check_reload(HOST "default_policy: { source: preserved }\n",
 		     HOST "sharing: { pool: [ 10.0.0.1 ] }\n", "");

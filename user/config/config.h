@@ -365,6 +365,9 @@ int mg_config_check_reload(const struct mg_config *running, const struct mg_conf
 /* Servers may see addresses that are not this host's own, clients' or those of sharing.pool:
  * replies to them are to be caught on core interfaces. What is intercepted apart. */
 bool mg_config_borrows(const struct mg_config *c);
+/* Or may come to do so, while it runs, by a policy: what that takes has to be there from the start.
+ */
+bool mg_config_may_borrow(const struct mg_config *c);
 void mg_config_free(struct mg_config *c);
 
 /* ---- policies of a running configuration ---- */

@@ -85,7 +85,7 @@ static void check_reload_rest(const struct mg_config *running, const struct mg_c
 
 	if ((running->intercept.mode == MG_MODE_OFF) != (next->intercept.mode == MG_MODE_OFF))
 		refuse_change(mg_key_find("intercept.mode"), running, f);
-	if (mg_config_borrows(next) && !mg_config_borrows(running) &&
+	if (mg_config_borrows(next) && !mg_config_may_borrow(running) &&
 	    running->intercept.mode == MG_MODE_OFF &&
 	    running->converter.source == next->converter.source)
 		mg_finding_path(f, next->policies.sharing.n_pool ? "sharing.pool" : "policies",

@@ -211,11 +211,12 @@ static bool intercepts(const struct mg_config *c)
 static int start_rules(struct mg_daemon *d)
 {
 	const struct mg_config *c = d->config;
-	bool wanted = mg_config_borrows(c) || intercepts(c);
+	bool needed = mg_config_borrows(c) || intercepts(c);
+	bool wanted = needed || mg_config_may_borrow(c);
 	pid_t owner;
 
 	d->rules_claim = mg_claim_rules(&owner);
-	if (wanted && d->rules_claim < 0) {
+	if (needed && d->rules_claim < 0) {
 		mg_error("%s: the routing rules for it are in use in this network namespace by "
 			 "mpgated, pid %d: %s",
 			 intercepts(c)		      ? "intercept"
@@ -226,7 +227,8 @@ static int start_rules(struct mg_daemon *d)
 	}
 	if (intercepts(c))
 		mg_sysctl_look_at_forwarding();
-	if (wanted)
+	/* Of two daemons in a network namespace, one can do without. */
+	if (wanted && d->rules_claim >= 0)
 		return mg_rtnl_add_local_rules(MG_DP_MARK);
 	/* Nobody living uses them: what is there, a killed daemon left. */
 	stop_rules(d);

@@ -82,6 +82,18 @@ struct change {
 	const char *del;  /* …or its name; neither: the file */
 };
 
+/* What replies to others' addresses take was there from the start, or is not. */
+static int check_rules(const struct mg_daemon *d, const struct mg_config *next, FILE *errors)
+{
+	if (d->rules_claim >= 0 || !mg_config_borrows(next))
+		return 0;
+	fputs("source: preserved and sharing.pool: there was no policy when mpgated started, or "
+	      "another "
+	      "mpgated has the routing rules for them; expected a restart\n",
+	      errors);
+	return -EBUSY;
+}
+
 static int make_next(struct mg_daemon *d, const struct change *how, struct mg_config **next,
 		     FILE *errors)
 {
@@ -93,7 +105,9 @@ static int make_next(struct mg_daemon *d, const struct change *how, struct mg_co
 		err = mg_config_del_policy(d->config, how->del, next, errors);
 	else
 		err = load_next(d, next, errors);
-	return err ? err : mg_config_check_reload(d->config, *next, errors);
+	if (!err)
+		err = mg_config_check_reload(d->config, *next, errors);
+	return err ? err : check_rules(d, *next, errors);
 }
 
 static int change(struct mg_daemon *d, const struct change *how, FILE *findings)

@@ -171,7 +171,7 @@ static int start_holder(struct mg_dp *dp, const struct mg_config *cfg)
 /* Packets from servers to addresses of clients or of a pool; those a hybrid learns from. */
 static bool wants_core(const struct mg_config *cfg)
 {
-	return mg_config_borrows(cfg) || cfg->intercept.mode != MG_MODE_OFF;
+	return mg_config_may_borrow(cfg) || cfg->intercept.mode != MG_MODE_OFF;
 }
 
 static int load_tc(struct mg_dp *dp)

@@ -14,6 +14,7 @@
 
 #include "base/addr.h"
 #include "lab.h"
+#include "rows.h"
 #include "sys/xdp.h"
 #include "wire/cookie.h"
 #include "wrap.h"
@@ -160,6 +161,46 @@ const struct gate_said *gate_run_frame(struct gate_run *r, enum mg_side side, co
 	static uint8_t frame[FRAME_MAX];
 
 	return gate_run_bytes(r, side, frame, frame_build(frame, f));
+}
+
+/* ---- frames ---------------------------------------------------------------------------------- */
+
+#define BYTES(array) ((struct bytes){ (array), sizeof(array) })
+
+static const uint8_t convert_bytes[] = { CONVERT };
+static const uint8_t capable_bytes[] = { LINUX_SYN, MPC_V1 };
+/* GATE_TOKEN's */
+static const uint8_t join_bytes[] = { NOP, NOP, 30, 12, 0x10, 2, 1, 2, 3, 4, 9, 9, 9, 9 };
+
+struct frame gate_syn(enum gate_syn_kind kind, bool v6)
+{
+	struct frame f = {
+		.v6 = v6,
+		.dst = v6 ? CONVERTER6 : CONVERTER4,
+		.flags = F_SYN,
+		.seq = GATE_ISN,
+		.opts = BYTES(capable_bytes),
+	};
+
+	if (kind == CONVERT_SYN)
+		f.payload = BYTES(convert_bytes);
+	if (kind == SERVER_SYN) {
+		f.dst = v6 ? FAR6 : FAR4;
+		f.dport = 443;
+	}
+	if (kind == JOIN_SYN) {
+		f.opts = BYTES(join_bytes);
+		f.sport = 41000; /* the session's first has 40000 */
+	}
+	return f;
+}
+
+void gate_open_session(struct gate_run *r, const char *client, const char *server)
+{
+	struct mg_admit ask = { .flags = MG_ADMIT_COOKIE };
+
+	assert_int_equal(admit_open(&r->admit, &ask, client, server), MG_ADMITTED);
+	assert_int_equal(admit_token(&r->admit, &ask, GATE_TOKEN), 0);
 }
 
 /* ---- what is expected ------------------------------------------------------------------------ */

@@ -24,7 +24,7 @@
 #define FAR6	   "fd00:4::9"
 #define PEER4	   "10.4.0.2"
 
-#define GATE_TOKEN 0x01020304 /* of opt_joins */
+#define GATE_TOKEN 0x01020304
 #define GATE_ISN   1000000
 
 struct gate_run {
@@ -32,6 +32,12 @@ struct gate_run {
 	struct mg_xdp_bpf *side[2]; /* enum mg_side */
 	struct mg_dp_maps maps;
 };
+
+/* SYNs: to the converter with a message, and without; to the server; a join of GATE_TOKEN */
+enum gate_syn_kind { CONVERT_SYN, PLAIN_SYN, SERVER_SYN, JOIN_SYN, KINDS };
+struct frame gate_syn(enum gate_syn_kind kind, bool v6);
+/* A session of that token */
+void gate_open_session(struct gate_run *r, const char *client, const char *server);
 
 /* What became of a frame */
 struct gate_said {

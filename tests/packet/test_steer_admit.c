@@ -18,9 +18,6 @@
 #include "steer_world.h"
 #include "wrap.h"
 
-#undef UE4
-#undef UE6
-#define UE4	"10.1.0.1"
 #define TOKEN	0xe3881c92
 #define POLICY	5
 #define ANSWERS 4

@@ -204,7 +204,8 @@ radius_config "$clients
   stale_s: 2
   types: { cellular: { nas: [ 19 ] }, wlan: { rat: [ eutran ] } }"
 ok "reload: other types, stale_s" ctl reload
-is "what is known follows" "$(entry 10.64.0.1/32 access)" '["wlan"]'
+known_follows() { [ "$(entry 10.64.0.1/32 access)" = '["wlan"]' ]; }
+ok "what is known follows" wait_until 2 known_follows
 gone_stale() { ctl_is access "len([e for e in d if e['source'] == 'radius'])" 0; }
 ok "whoever says nothing is forgotten" wait_until 10 gone_stale
 echo other >"$T/secret"

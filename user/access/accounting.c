@@ -9,6 +9,7 @@
 #include "abi/siphash.h"
 #include "access/accounting_session.h"
 #include "access/deadlines.h"
+#include "access/walk.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -31,6 +32,7 @@ struct mg_accounting {
 	struct mg_list ended;
 	size_t n_ended;
 	struct mg_deadlines deadlines;
+	struct mg_walk renewal;
 	uint64_t next_serial;
 	uint8_t key[16];
 	struct mg_accounting_counters counters;
@@ -342,18 +344,21 @@ void mg_accounting_forget(struct mg_accounting *a, const struct in6_addr *client
 	free(c);
 }
 
+static bool renew(void *ctx, struct mg_index_node *node)
+{
+	struct mg_accounting *a = ctx;
+	struct mg_accounted *s = mg_container_of(node, struct mg_accounted, node);
+
+	if (s->ended || !mg_accounted_renew(s, a->feed, a->config))
+		return false;
+	await_staleness(a, s);
+	return true;
+}
+
 void mg_accounting_reload(struct mg_accounting *a, const struct mg_config *c)
 {
 	a->config = c;
-	mg_index_for_each(at, after, &a->sessions)
-	{
-		struct mg_accounted *s = mg_container_of(at, struct mg_accounted, node);
-
-		if (s->ended)
-			continue;
-		mg_accounted_renew(s, a->feed, c, mg_clock_ms());
-		await_staleness(a, s);
-	}
+	mg_walk_start(&a->renewal);
 }
 
 int mg_accounting_open(struct mg_accounting **out, struct mg_loop *l, struct mg_feed *feed,
@@ -371,6 +376,7 @@ int mg_accounting_open(struct mg_accounting **out, struct mg_loop *l, struct mg_
 	mg_list_init(&a->clients);
 	mg_list_init(&a->ended);
 	mg_deadlines_init(&a->deadlines, l);
+	mg_walk_init(&a->renewal, l, &a->sessions, renew, a);
 	err = mg_index_init(&a->sessions, BUCKETS);
 	if (!err && getrandom(a->key, sizeof(a->key), 0) != sizeof(a->key))
 		err = -EIO;
@@ -385,6 +391,7 @@ void mg_accounting_close(struct mg_accounting *a)
 {
 	if (!a)
 		return;
+	mg_walk_stop(&a->renewal);
 	mg_deadlines_free(&a->deadlines);
 	if (a->sessions.buckets) {
 		mg_index_for_each(at, after, &a->sessions)

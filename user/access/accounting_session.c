@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
+
 #define MS_PER_S 1000ULL
 
 static bool lists(const uint8_t *types, size_t n, uint32_t type)
@@ -147,6 +149,7 @@ int mg_accounted_tell(struct mg_accounted *s, struct mg_feed *feed, const struct
 	news |= take_identity(s, feed, r);
 	news |= take_types(s, r);
 	s->when = *when;
+	s->stale_s = c->policies.radius.stale_s;
 	for (size_t i = 0; i < n && !err; i++) {
 		bool known = has_prefix(s->prefixes, s->n_prefixes, &all[i].prefix);
 
@@ -167,17 +170,25 @@ int mg_accounted_tell(struct mg_accounted *s, struct mg_feed *feed, const struct
 	return err;
 }
 
-void mg_accounted_renew(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c,
-			uint64_t now_ms)
+bool mg_accounted_renew(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c)
 {
 	uint64_t stale_ms = c->policies.radius.stale_s * MS_PER_S, ttl_ms = 0;
+	bool all = s->stale_s != c->policies.radius.stale_s, said = false;
+	uint64_t now_ms = mg_clock_ms();
 
 	if (stale_ms)
 		ttl_ms = s->heard_ms + stale_ms > now_ms ? s->heard_ms + stale_ms - now_ms : 1;
 	for (size_t i = 0; i < s->n_prefixes; i++) {
-		if (!mg_feed_is_others(feed, &s->prefixes[i].prefix, s->serial))
-			say(s, feed, c, &s->prefixes[i].prefix, ttl_ms);
+		const struct mg_prefix *p = &s->prefixes[i].prefix;
+
+		if (mg_feed_is_others(feed, p, s->serial) ||
+		    (!all && mg_feed_is_said(feed, p, s->serial, mg_accounted_access(s, c))))
+			continue;
+		say(s, feed, c, p, ttl_ms);
+		said = true;
 	}
+	s->stale_s = c->policies.radius.stale_s;
+	return said || all;
 }
 
 void mg_accounted_take_back(struct mg_accounted *s, struct mg_feed *feed)

@@ -19,6 +19,7 @@ struct mg_accounted {
 	uint64_t serial;	  /* owner of entries of the feed */
 	struct mg_feed_when when; /* of its last word */
 	uint64_t heard_ms;
+	uint32_t stale_s; /* as it was when it last said something */
 	bool has_rat_type, has_nas_port_type;
 	uint8_t rat_type;
 	uint32_t nas_port_type;
@@ -39,9 +40,8 @@ const char *mg_accounted_access(const struct mg_accounted *s, const struct mg_co
  */
 int mg_accounted_tell(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c,
 		      const struct mg_radius_request *r, const struct mg_feed_when *when);
-/* Says to the feed again what it knows, as what it stands for may have changed. */
-void mg_accounted_renew(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c,
-			uint64_t now_ms);
+/* Says to the feed again what stands for something else now. True: it did. */
+bool mg_accounted_renew(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c);
 /* Takes back what counts by its word. */
 void mg_accounted_take_back(struct mg_accounted *s, struct mg_feed *feed);
 

@@ -10,6 +10,7 @@
 #include "access/classes.h"
 #include "access/deadlines.h"
 #include "access/text.h"
+#include "access/walk.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "sys/admission.h"
@@ -45,6 +46,8 @@ struct mg_feed {
 	struct mg_deadlines deadlines;
 	struct mg_identities identities;
 	struct mg_classes *classes;
+	uint32_t generation; /* of classes */
+	struct mg_walk renewal;
 	struct name *names; /* the first is "" */
 	size_t n_names;
 	uint8_t key[16];
@@ -104,6 +107,17 @@ static int find_name(struct mg_feed *f, const char *access)
 static uint32_t class_number(void *ctx, const char *name)
 {
 	return mg_admission_class_number(ctx, name);
+}
+
+static uint32_t class_of(const struct mg_feed *f, struct mg_identity *id)
+{
+	if (!id)
+		return 0;
+	if (id->generation != f->generation) {
+		id->class = mg_classes_of(f->classes, id->text);
+		id->generation = f->generation;
+	}
+	return id->class;
 }
 
 /* ---- one prefix ------------------------------------------------------------------------------ */
@@ -199,7 +213,7 @@ static int describe(struct mg_feed *f, struct item *next, const struct mg_feed_w
 	next->name = (uint16_t)name;
 	next->access = f->names[name].number;
 	next->identity = word->identity;
-	next->class = word->identity ? word->identity->class : 0;
+	next->class = class_of(f, word->identity);
 	next->owner = word->owner;
 	next->when = word->when;
 	next->expires_ms = word->ttl_ms ? mg_clock_ms() + word->ttl_ms : 0;
@@ -291,19 +305,32 @@ bool mg_feed_is_others(const struct mg_feed *f, const struct mg_prefix *prefix, 
 	return item && item->owner != owner;
 }
 
+bool mg_feed_is_said(const struct mg_feed *f, const struct mg_prefix *prefix, uint64_t owner,
+		     const char *access)
+{
+	struct mg_prefix p = masked(prefix);
+	const struct item *item = find(f, &p);
+
+	return item && item->owner == owner && strcmp(f->names[item->name].text, access) == 0;
+}
+
 /* ---- all of them ----------------------------------------------------------------------------- */
 
-static void renew(struct mg_feed *f, struct item *item, uint64_t now_ms)
+/* What its names stand for may have changed. */
+static bool renew(void *ctx, struct mg_index_node *node)
 {
+	struct mg_feed *f = ctx;
+	struct item *item = mg_container_of(node, struct item, node);
+	uint64_t now_ms = mg_clock_ms();
 	uint32_t access = f->names[item->name].number;
-	uint32_t class = item->identity ? item->identity->class : 0;
+	uint32_t class = class_of(f, item->identity);
 	char text[MG_PREFIX_STRLEN];
 	int err;
 
 	if (access == item->access && class == item->class)
-		return;
+		return false;
 	if (item->expires_ms && item->expires_ms <= now_ms)
-		return;
+		return false;
 	item->access = access;
 	item->class = class;
 	err = write_through(f, item, item->expires_ms ? item->expires_ms - now_ms : 0);
@@ -311,6 +338,7 @@ static void renew(struct mg_feed *f, struct item *item, uint64_t now_ms)
 		mg_error("access: cannot say anew where %s is: %s",
 			 mg_prefix_format(text, &item->prefix), strerror(-err));
 	changed(f);
+	return true;
 }
 
 int mg_feed_reload(struct mg_feed *f, const struct mg_config *c)
@@ -325,14 +353,8 @@ int mg_feed_reload(struct mg_feed *f, const struct mg_config *c)
 	f->config = c;
 	for (size_t i = 0; i < f->n_names; i++)
 		f->names[i].number = number_of(f, f->names[i].text);
-	mg_index_for_each(at, after, &f->identities.by_number)
-	{
-		struct mg_identity *id = mg_container_of(at, struct mg_identity, node);
-
-		id->class = mg_classes_of(classes, id->text);
-	}
-	mg_index_for_each(at, after, &f->items)
-		renew(f, mg_container_of(at, struct item, node), mg_clock_ms());
+	f->generation++;
+	mg_walk_start(&f->renewal);
 	return 0;
 }
 
@@ -355,6 +377,7 @@ int mg_feed_open(struct mg_feed **out, struct mg_loop *l, struct mg_admission *a
 		err = mg_index_init(&f->items, BUCKETS);
 	if (!err)
 		err = find_name(f, "") < 0 ? -ENOMEM : 0;
+	mg_walk_init(&f->renewal, l, &f->items, renew, f);
 	if (!err)
 		err = mg_feed_reload(f, c);
 	if (err) {
@@ -368,6 +391,7 @@ void mg_feed_close(struct mg_feed *f)
 {
 	if (!f)
 		return;
+	mg_walk_stop(&f->renewal);
 	mg_deadlines_free(&f->deadlines);
 	if (f->items.buckets) {
 		mg_index_for_each(at, after, &f->items)
@@ -423,16 +447,10 @@ void mg_feed_each(const struct mg_feed *f, void (*fn)(void *ctx, const struct mg
 struct mg_identity *mg_feed_identify(struct mg_feed *f, const void *text, size_t len)
 {
 	char clean[3 * MG_IDENTITY_TEXT_MAX + 1];
-	struct mg_identity *id;
-	bool fresh;
-
 	if (!len || len > MG_IDENTITY_TEXT_MAX)
 		return NULL;
 	mg_text_clean(clean, text, len);
-	id = mg_identities_get(&f->identities, clean, &fresh);
-	if (id && fresh)
-		id->class = mg_classes_of(f->classes, id->text);
-	return id;
+	return mg_identities_get(&f->identities, clean);
 }
 
 struct mg_identity *mg_feed_hold(struct mg_feed *f, struct mg_identity *id)

@@ -60,7 +60,8 @@ struct mg_feed_shown {
 int mg_feed_open(struct mg_feed **out, struct mg_loop *l, struct mg_admission *a,
 		 const struct mg_config *c);
 void mg_feed_close(struct mg_feed *f); /* NULL is allowed */
-/* After mg_admission_apply: what names stand for is looked up anew. 0 or -errno, all as before. */
+/* After mg_admission_apply: what names stand for is looked up anew, of a great many entries some
+ * moments later. 0 or -errno, all as before. */
 int mg_feed_reload(struct mg_feed *f, const struct mg_config *c);
 
 /* In force when it returns. 0; -ESTALE: what is known is of a later time; -ENOSPC: no room, or too
@@ -71,6 +72,9 @@ int mg_feed_del(struct mg_feed *f, const struct mg_prefix *prefix); /* 0 or -ENO
 bool mg_feed_del_owned(struct mg_feed *f, const struct mg_prefix *prefix, uint64_t owner);
 /* Is there a word on exactly that prefix, and is it not that owner's? */
 bool mg_feed_is_others(const struct mg_feed *f, const struct mg_prefix *prefix, uint64_t owner);
+/* Is it that owner's, and of that access network? */
+bool mg_feed_is_said(const struct mg_feed *f, const struct mg_prefix *prefix, uint64_t owner,
+		     const char *access);
 /* Is there an access network of that name? */
 bool mg_feed_knows(const struct mg_feed *f, const char *access);
 

@@ -65,13 +65,12 @@ struct mg_identity *mg_identities_ref(struct mg_identities *all, struct mg_ident
 	return id;
 }
 
-struct mg_identity *mg_identities_get(struct mg_identities *all, const char *text, bool *fresh)
+struct mg_identity *mg_identities_get(struct mg_identities *all, const char *text)
 {
 	struct mg_identity *id;
 	uint64_t number = choose(all, text, &id);
 	size_t len = strlen(text);
 
-	*fresh = !id;
 	if (id)
 		return mg_identities_ref(all, id);
 	id = calloc(1, sizeof(*id) + len + 1);

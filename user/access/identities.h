@@ -19,7 +19,8 @@ struct mg_identity {
 	struct mg_index_node node; /* by number */
 	struct mg_list idle;	   /* while nobody refers to it */
 	size_t refs;
-	uint32_t class; /* for their user, who sets it */
+	/* For their user: the class, and of which configuration */
+	uint32_t class, generation;
 	char text[];
 };
 
@@ -32,9 +33,8 @@ struct mg_identities {
 
 int mg_identities_init(struct mg_identities *all); /* 0 or -errno; to be freed in any case */
 void mg_identities_free(struct mg_identities *all);
-/* One more reference to the identity of that text (not empty), *fresh if it was not known; NULL
- * without memory. */
-struct mg_identity *mg_identities_get(struct mg_identities *all, const char *text, bool *fresh);
+/* One more reference to the identity of that text (not empty); NULL without memory. */
+struct mg_identity *mg_identities_get(struct mg_identities *all, const char *text);
 struct mg_identity *mg_identities_ref(struct mg_identities *all, struct mg_identity *id);
 void mg_identities_put(struct mg_identities *all, struct mg_identity *id); /* NULL is allowed */
 /* NULL: not known */

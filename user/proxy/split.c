@@ -211,7 +211,7 @@ static bool all_bind(const struct mg_split *s)
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct mg_split_path *p = &s->path[i];
 
-		if (shares(p) && !p->is_short && !uses_its_cap(p))
+		if (shares(p) && !uses_its_cap(p))
 			return false;
 	}
 	return true;

@@ -14,7 +14,7 @@
 
 int mg_logfile_open(struct mg_logfile *f, const char *path, uint64_t limit, unsigned int keep)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	int err = 0;
 
 	*f = (struct mg_logfile){ .fd = -1, .limit = limit, .keep = keep };

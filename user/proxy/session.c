@@ -61,21 +61,21 @@ static void not_pending(struct mg_session *s)
 	s->pending = false;
 }
 
-static void leave_server(struct mg_session *s, bool abort)
+static void leave(struct mg_leg *leg, bool abort)
 {
-	if (s->server.io.fd < 0)
+	if (leg->io.fd < 0)
 		return;
 	if (abort)
-		mg_sock_abort(s->server.io.fd);
+		mg_sock_abort(leg->io.fd);
 	else
-		close(s->server.io.fd);
-	s->server.io.fd = -1;
+		close(leg->io.fd);
+	leg->io.fd = -1;
 }
 
 /* The connection to the server is gone before the SYN gets there: both may look the same to it. */
 static void hand_back(struct mg_session *s, enum mg_passed_why why, const struct mg_frame *frame)
 {
-	leave_server(s, true);
+	leave(&s->server, true);
 	s->held = false;
 	mg_hold_pass(s->worker->proxy->holder, &s->client_ep, mg_held_at(s), s->isn, why, frame);
 }
@@ -133,7 +133,7 @@ static bool send_answer(struct mg_session *s, struct mg_convert_buf *answer)
 
 static void enter_linger(struct mg_session *s)
 {
-	leave_server(s, true);
+	leave(&s->server, true);
 	s->state = MG_SESSION_LINGER;
 	s->deadline_ms = s->worker->loop.now_ms + LINGER_MS;
 	arm(s, LINGER_MS);
@@ -227,14 +227,9 @@ static enum mg_step next(struct mg_session *s, struct mg_convert_buf *answer)
 	case MG_SESSION_VIA:
 		return enter_accept(s);
 	case MG_SESSION_CONNECT:
-		if (s->kind == MG_HOLD_CONVERT) {
-			mg_tell_connected(s, answer);
-			if (!send_answer(s, answer)) {
-				s->reason = MG_CLOSE_OVERLOAD;
-				return MG_STEP_CLOSE;
-			}
-		}
-		if (!mg_source_introduce(s)) {
+		mg_tell_connected(s, answer);
+		if ((s->kind == MG_HOLD_CONVERT && !send_answer(s, answer)) ||
+		    !mg_source_introduce(s)) {
 			s->reason = MG_CLOSE_OVERLOAD;
 			return MG_STEP_CLOSE;
 		}
@@ -257,7 +252,7 @@ static enum mg_step next(struct mg_session *s, struct mg_convert_buf *answer)
 /* An answer that ends the session: it waits for the client's socket, if there is none yet. */
 static enum mg_step last_word(struct mg_session *s, struct mg_convert_buf *answer)
 {
-	leave_server(s, true);
+	leave(&s->server, true);
 	if (!send_answer(s, answer)) {
 		s->reason = MG_CLOSE_OVERLOAD;
 		return MG_STEP_CLOSE;
@@ -297,7 +292,7 @@ void mg_session_follow(struct mg_session *s, enum mg_step said, struct mg_conver
 			said = mg_tell_failed(s, answer);
 			break;
 		case MG_STEP_BYPASS:
-			leave_server(s, true);
+			leave(&s->server, true);
 			said = enter_connect(s);
 			break;
 		case MG_STEP_PASS:
@@ -487,13 +482,9 @@ void mg_session_close(struct mg_session *s, enum mg_close_reason reason)
 	mg_flow_drop(s, &s->up);
 	mg_flow_drop(s, &s->down);
 	not_pending(s);
-	leave_server(s, !orderly(reason));
+	leave(&s->server, !orderly(reason));
 	let_go(s);
-	if (s->client.io.fd >= 0 && orderly(reason))
-		close(s->client.io.fd);
-	else if (s->client.io.fd >= 0)
-		mg_sock_abort(s->client.io.fd);
-	s->client.io.fd = -1;
+	leave(&s->client, !orderly(reason));
 	mg_admit_release(s);
 	w->stats.closed++;
 	w->stats.active--;

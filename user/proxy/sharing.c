@@ -121,7 +121,7 @@ static void grow_holders(struct mg_sharing *sh)
 {
 	struct mg_sharing bigger = { .n_holder_buckets = sh->n_holder_buckets * 2 };
 
-	bigger.holders = calloc(bigger.n_holder_buckets, sizeof(*bigger.holders));
+	bigger.holders = calloc(bigger.n_holder_buckets, sizeof(struct mg_sharing_holder *));
 	if (!bigger.holders)
 		return;
 	for (size_t i = 0; i < sh->n_holder_buckets; i++) {
@@ -144,7 +144,7 @@ static void grow_addresses(struct mg_sharing *sh)
 {
 	struct mg_sharing bigger = { .n_address_buckets = sh->n_address_buckets * 2 };
 
-	bigger.addresses = calloc(bigger.n_address_buckets, sizeof(*bigger.addresses));
+	bigger.addresses = calloc(bigger.n_address_buckets, sizeof(struct mg_sharing_address *));
 	if (!bigger.addresses)
 		return;
 	for (size_t i = 0; i < sh->n_address_buckets; i++) {
@@ -167,8 +167,8 @@ int mg_sharing_init(struct mg_sharing *sh)
 {
 	memset(sh, 0, sizeof(*sh));
 	sh->n_holder_buckets = sh->n_address_buckets = BUCKETS_FIRST;
-	sh->holders = calloc(BUCKETS_FIRST, sizeof(*sh->holders));
-	sh->addresses = calloc(BUCKETS_FIRST, sizeof(*sh->addresses));
+	sh->holders = calloc(BUCKETS_FIRST, sizeof(struct mg_sharing_holder *));
+	sh->addresses = calloc(BUCKETS_FIRST, sizeof(struct mg_sharing_address *));
 	pthread_mutex_init(&sh->lock, NULL);
 	if (sh->holders && sh->addresses)
 		return 0;
@@ -295,7 +295,7 @@ static int lay_out(struct mg_sharing *sh, const struct mg_sharing_layout *l)
 {
 	int err = 0;
 
-	if (memcmp(&sh->layout, l, sizeof(*l)) == 0)
+	if (sh->layout.ports == l->ports && sh->layout.first == l->first && sh->layout.n == l->n)
 		return 0;
 	forget_addresses(sh);
 	sh->layout = *l;

@@ -101,10 +101,14 @@ like "radclient: a Start is answered" "$(acct "Acct-Status-Type = Start" "Acct-S
 	"NAS-Port-Type = Wireless-802.11" 2>&1)" "Received Accounting-Response"
 is "access shows it" "$(entry 10.1.0.2/32 access) $(entry 10.1.0.2/32 subscriber) \
 $(entry 10.1.0.2/32 source)" '["wlan"] ["alice"] ["radius"]'
+is "the program that admits says so" "$(ctl_get policy test --from 10.1.0.2 --to "$SV4:80" \
+	"(d['access'], d['policy'])")" '["wlan", "default"]'
 is "the live subflow is in that access network" "$(subflow_access 10.1.0.2)" '["wlan"]'
 like "an Interim moves it back, by RAT type" "$(acct "Acct-Status-Type = Interim-Update" \
 	"Acct-Session-Id = 0001" "NAS-IP-Address = 10.3.0.1" "3GPP-RAT-Type = EUTRAN" \
 	"3GPP-IMSI = $IMSI" 2>&1)" "Received Accounting-Response"
+is "whose class has another policy" "$(ctl_get policy test --from 10.1.0.2 --to "$SV4:80" \
+	"(d['access'], d['policy'])")" '["cellular", "rich"]'
 is "and says who it really is" "$(entry 10.1.0.2/32 access) $(entry 10.1.0.2/32 subscriber)" \
 	"[\"cellular\"] [\"$IMSI\"]"
 slowest=0
@@ -217,6 +221,14 @@ radius_config "${clients/1813/1814}"
 ok "reload: another port" ctl reload
 ok "is listened at" nsx rt python3 "$TOOLS/radius.py" send 10.3.0.2:1814 secret=other id=22 \
 	status=3 session=z ip=10.1.0.9 rat=6
+radius_config "  listen: \"[fd00:3::2]:813\"
+  clients: [ { address: \"fd00:3::1\", secret_file: $T/secret } ]"
+ok "reload: an IPv6 address, a port of root's, another client" ctl reload
+is "what the former client said is gone" "$(ctl_get access "len([e for e in d if e['source'] == 'radius'])")" 0
+ok "it is heard there" nsx rt python3 "$TOOLS/radius.py" send "[fd00:3::2]:813" secret=other id=30 \
+	status=1 session=y prefix6=fd00:1:9::/64 rat=6
+radius_config "${clients/1813/1814}"
+ok "and back" ctl reload
 rm "$T/secret"
 fails "a reload without a secret is refused" ctl reload
 ok "and what was in force is" nsx rt python3 "$TOOLS/radius.py" send 10.3.0.2:1814 secret=other \

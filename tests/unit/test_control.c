@@ -55,8 +55,11 @@ static void set_arguments(struct mg_control_request *in)
 		strcpy(in->name, "p1");
 	if (in->cmd == MG_CMD_ACCESS_SET || in->cmd == MG_CMD_ACCESS_DEL)
 		in->has_prefix = mg_prefix_parse(&in->prefix, "10.1.0.0/24") == 0;
-	if (in->cmd == MG_CMD_ACCESS_SET)
+	if (in->cmd == MG_CMD_ACCESS_SET) {
 		strcpy(in->access, "wlan");
+		strcpy(in->subscriber, "001010123456789");
+		in->ttl_s = UINT32_MAX;
+	}
 }
 
 static void test_every_command_there_and_back(void **state)
@@ -280,6 +283,22 @@ static void test_refused_about_policies(void **state)
 		{ "{\"cmd\":\"policy-test\",\"from\":\"10.1.0.2\",\"to\":\"10.9.0.1:1\","
 		  "\"via\":\"\"}",
 		  "policy-test needs \"via\"" },
+		{ "{\"cmd\":\"access\",\"prefix\":7}", "access needs \"prefix\"" },
+		{ "{\"cmd\":\"access\",\"access\":\"wlan\"}", "access takes \"prefix\"" },
+		{ "{\"cmd\":\"access-del\"}", "access-del needs \"prefix\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"10.1.0.0/33\",\"access\":\"wlan\"}",
+		  "access-set needs \"prefix\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"10.1.0.0/16\"}",
+		  "access-set needs \"access\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"10.1.0.0/16\",\"access\":\"\"}",
+		  "access-set needs \"access\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"::1\",\"access\":\"w\",\"ttl_s\":0}",
+		  "access-set needs \"ttl_s\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"::1\",\"access\":\"w\",\"ttl_s\":"
+		  "4294967296}",
+		  "access-set needs \"ttl_s\"" },
+		{ "{\"cmd\":\"access-set\",\"prefix\":\"::1\",\"access\":\"w\",\"ttl_s\":\"1\"}",
+		  "access-set needs \"ttl_s\"" },
 		{ "{\"cmd\":\"cookie\"}", "cookie needs \"address\"" },
 		{ "{\"cmd\":\"cookie\",\"address\":\"10.1.0.0/16\"}", "cookie needs \"address\"" },
 	};

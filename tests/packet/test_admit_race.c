@@ -26,6 +26,7 @@
 #include "admit_run.h"
 
 #define SESSIONS   1000000
+#define TRIES	   1000000 /* while the other one is interrupted at work on an entry */
 #define IN_VM	   5000
 #define CLIENTS	   64
 #define WINDOW	   16 /* sessions that a thread has at most */
@@ -88,15 +89,15 @@ static int ask_program(const struct bpf_program *prog, struct mg_admit *ask)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = ask, .ctx_size_in = sizeof(*ask));
 
-	for (;;) {
-		if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts)) {
-			atomic_fetch_add(&violations, 1);
-			return -EIO;
-		}
+	for (unsigned int i = 0; i < TRIES; i++) {
+		if (bpf_prog_test_run_opts(bpf_program__fd(prog), &opts))
+			break;
 		if ((int)opts.retval != -EAGAIN)
 			return (int)opts.retval;
 		sched_yield();
 	}
+	atomic_fetch_add(&violations, 1);
+	return -EIO;
 }
 
 static void granted(atomic_uint *now, atomic_uint *most, uint32_t limit)

@@ -15,8 +15,8 @@
 #define SMOOTH_BYTES 16777216.0
 #define SMOOTH_MIN_S 0.015
 #define SMOOTH_MAX_S 0.1
-#define REPAY	     2.5 /* times that: what a path had too much is taken back */
-#define FADE	     5.0 /* times that: what they did together at best is forgotten */
+#define REPAY	     2.5  /* times that: what a path had too much is taken back */
+#define FADE	     20.0 /* times that: what they did together at best is forgotten */
 /* So long a path has to be short, without growing, before others are freed for it. */
 #define SHORT_US       300000
 #define SHORT_OF       0.95

@@ -181,7 +181,7 @@ static void tell_laws(struct mg_spread *sp)
 		struct mg_split_path *p = &sp->split.path[sub->path];
 		struct mg_modes_path *m = &sp->modes.path[sub->path];
 
-		p->usable |= sub->works;
+		p->usable |= !sub->silent;
 		p->sent_bytes += sub->now.sent_bytes - sub->now.resent_bytes - sub->last_sent;
 		p->held_bytes += sub->now.held_bytes;
 		m->present = true;

@@ -63,7 +63,7 @@ static struct mg_subflow_now *find_or_add(struct mg_subflows_now *all,
 	return sub;
 }
 
-/* Silent while something is on its way, or most of a second's bytes had to be sent again. */
+/* Silent while something is on its way, or many of a second's bytes had to be sent again. */
 static bool works(struct mg_subflow_now *sub, uint64_t now_ms)
 {
 	const struct mg_mptcp_path *p = &sub->now;
@@ -77,9 +77,8 @@ static bool works(struct mg_subflow_now *sub, uint64_t now_ms)
 		sub->window_sent = p->sent_bytes;
 		sub->window_resent = p->resent_bytes;
 	}
-	if (p->timeouts && p->silent_ms >= SILENT_MS + 4 * (p->rtt_us / 1000))
-		return false;
-	return now_ms >= sub->lossy_until_ms;
+	sub->silent = p->timeouts && p->silent_ms >= SILENT_MS + 4 * (p->rtt_us / 1000);
+	return !sub->silent && now_ms >= sub->lossy_until_ms;
 }
 
 static void forget_gone(struct mg_subflows_now *all)

@@ -21,7 +21,8 @@ struct mg_subflow_now {
 	size_t access;
 	uint64_t access_ms; /* when that was looked up */
 	unsigned int path;
-	bool works;
+	bool silent;		  /* with data on its way */
+	bool works;		  /* neither silent nor lossy */
 	bool asked, asked_backup; /* asked: at least once */
 	uint64_t cap;		  /* as told; UINT64_MAX: none, or not told */
 	bool told;

@@ -30,15 +30,12 @@ void mg_access_close(struct mg_access *a)
 
 int mg_access_reload(struct mg_access *a, const struct mg_config *c)
 {
-	int err = mg_radius_reload(a->radius, c);
+	int err = mg_feed_reload(a->feed, c);
 
 	if (err)
-		return err;
-	err = mg_feed_reload(a->feed, c);
-	if (err) {
 		mg_error("access: cannot look up anew who is where: %s", strerror(-err));
-		return err;
-	}
 	mg_accounting_reload(a->accounting, c);
-	return 0;
+	/* The only one that may fail with the configuration of before, too: so the others keep none
+	 * that is about to be freed. */
+	return err ? err : mg_radius_reload(a->radius, c);
 }

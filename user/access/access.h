@@ -16,8 +16,8 @@ struct mg_access {
 int mg_access_open(struct mg_access *a, struct mg_loop *l, struct mg_admission *admission,
 		   const struct mg_config *c);
 void mg_access_close(struct mg_access *a);
-/* After mg_admission_apply. `c` lives until the next reload. 0; or -errno, logged, and the last
- * configuration is to be put in force again. */
+/* After mg_admission_apply. `c` lives until the next reload, also after an error: -errno, logged,
+ * and the last configuration is to be put in force again. */
 int mg_access_reload(struct mg_access *a, const struct mg_config *c);
 
 #endif

@@ -346,11 +346,11 @@ int mg_feed_reload(struct mg_feed *f, const struct mg_config *c)
 	struct mg_classes *classes;
 	int err = mg_classes_make(&classes, &c->policies, class_number, f->admission);
 
+	f->config = c;
 	if (err)
 		return err;
 	mg_classes_free(f->classes);
 	f->classes = classes;
-	f->config = c;
 	for (size_t i = 0; i < f->n_names; i++)
 		f->names[i].number = number_of(f, f->names[i].text);
 	f->generation++;

@@ -61,7 +61,7 @@ int mg_feed_open(struct mg_feed **out, struct mg_loop *l, struct mg_admission *a
 		 const struct mg_config *c);
 void mg_feed_close(struct mg_feed *f); /* NULL is allowed */
 /* After mg_admission_apply: what names stand for is looked up anew, of a great many entries some
- * moments later. 0 or -errno, all as before. */
+ * moments later. 0; or -errno, and classes are those of before. `c` is kept in any case. */
 int mg_feed_reload(struct mg_feed *f, const struct mg_config *c);
 
 /* In force when it returns. 0; -ESTALE: what is known is of a later time; -ENOSPC: no room, or too

@@ -424,6 +424,33 @@ static void test_unwrapped(void **state)
 	steer_run_expect(&w.run, MG_CLASS_MP_JOIN, MG_VERDICT_ANSWER, MG_REASON_DENIED);
 }
 
+/* A gateway that is a proxy as well asks once about what it keeps: else half as many would hear of
+ * it. */
+static void test_local(void **state)
+{
+	static uint8_t frame[FRAME_MAX], out[FRAME_MAX];
+	struct mg_endpoint virtual = { .port = 5124 };
+	struct admit_tables *t = tables();
+	struct frame f = to_virtual();
+	struct mg_converter c = { 0 };
+	int n = 0;
+
+	(void)state;
+	steer_ip(virtual.ip, VIRTUAL4);
+	steer_put(STEER_MAP(&w.run, mg_converters), &virtual, &c);
+	world_ring(&w, GROUP, HERE, 0);
+	t->terms[POLICY].deny = 1;
+	admit_put(&admit, t);
+	for (uint16_t i = 0; i < 3 * ANSWERS; i++) {
+		size_t out_len;
+
+		f.sport = (uint16_t)(1000 + i);
+		n += steer_run_bytes(&w.run, MG_SIDE_ACCESS, frame, frame_build(frame, &f), out,
+				     &out_len) == XDP_PASS;
+	}
+	assert_true(n == ANSWERS || n == 2 * ANSWERS);
+}
+
 /* Its sessions' joins are charged here, and once. */
 static void test_unwrapped_joins(void **state)
 {
@@ -499,6 +526,7 @@ int main(void)
 		cmocka_unit_test_setup(test_cookie, fresh),
 		cmocka_unit_test_setup(test_transit, fresh),
 		cmocka_unit_test_setup(test_joins, fresh),
+		cmocka_unit_test_setup(test_local, fresh),
 		cmocka_unit_test_setup(test_unwrapped, fresh),
 		cmocka_unit_test_setup(test_unwrapped_joins, fresh),
 	};

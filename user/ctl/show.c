@@ -236,9 +236,37 @@ void mg_show_servers(const json_t *result)
 	mg_table_free(t);
 }
 
+/* Who wants it for a backup */
+static const char *backup_of(const json_t *subflow)
+{
+	bool peer = json_is_true(json_object_get(subflow, "backup"));
+
+	if (json_is_true(json_object_get(subflow, "backup_asked")))
+		return peer ? "both" : "we";
+	return peer ? "client" : "no";
+}
+
+/* Numbers that are null where there is nothing to tell */
+static void share_and_cap(struct mg_table *t, const json_t *subflow)
+{
+	const json_t *share = json_object_get(subflow, "share_permille");
+	const json_t *cap = json_object_get(subflow, "cap_bytes_per_s");
+
+	if (json_is_integer(share))
+		mg_table_cell(t, MG_PLAIN, "%.1f%%", (double)json_integer_value(share) / 10);
+	else
+		mg_table_cell(t, MG_PLAIN, "-");
+	if (json_is_integer(cap))
+		mg_table_cell(t, MG_PLAIN, "%.1f Mbit/s", (double)json_integer_value(cap) * 8e-6);
+	else
+		mg_table_cell(t, MG_PLAIN, "-");
+}
+
 static void show_subflows(const json_t *list)
 {
-	static const char *const heads[] = { "LOCAL", "REMOTE", "ACCESS", "BACKUP", NULL };
+	static const char *const heads[] = { "LOCAL",	  "REMOTE", "ACCESS", "BACKUP", ">SENT",
+					     ">RECEIVED", ">RTT",   ">SHARE", ">CAP",	NULL };
+	char buf[MG_HUMAN_STRLEN];
 	struct mg_table *t;
 	const json_t *at;
 	size_t i;
@@ -247,12 +275,18 @@ static void show_subflows(const json_t *list)
 		return;
 	t = mg_table_new(heads);
 	json_array_foreach (list, i, at) {
-		bool backup = json_is_true(json_object_get(at, "backup"));
+		const char *backup = backup_of(at);
 
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "local"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "remote"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(at, "access"));
-		mg_table_cell(t, backup ? MG_YELLOW : MG_PLAIN, backup ? "yes" : "no");
+		mg_table_cell(t, strcmp(backup, "no") != 0 ? MG_YELLOW : MG_PLAIN, "%s", backup);
+		mg_table_cell(t, MG_PLAIN, "%s",
+			      mg_human_bytes(buf, mg_get_number(at, "bytes_sent")));
+		mg_table_cell(t, MG_PLAIN, "%s",
+			      mg_human_bytes(buf, mg_get_number(at, "bytes_received")));
+		mg_table_cell(t, MG_PLAIN, "%.1f ms", (double)mg_get_number(at, "rtt_us") / 1000);
+		share_and_cap(t, at);
 	}
 	putchar('\n');
 	mg_table_print(t, 0, 0);

@@ -117,6 +117,26 @@ static void rate_cell(struct mg_table *t, double rate)
 		mg_table_cell(t, rate > 0 ? MG_GREEN : MG_DIM, "%s", mg_human_rate(buf, rate));
 }
 
+/* How many, and what each of a few sent lately, in per cent. */
+static void paths_cell(struct mg_table *t, const json_t *subflows)
+{
+	size_t n = json_array_size(subflows), used = 0, i;
+	const json_t *at;
+	char text[32];
+
+	json_array_foreach (subflows, i, at) {
+		const json_t *share = json_object_get(at, "share_permille");
+
+		if (n < 2 || n > 4 || !json_is_integer(share))
+			break;
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%lld", i ? ":" : " ",
+					 ((long long)json_integer_value(share) + 5) / 10);
+		if (used >= sizeof(text))
+			break;
+	}
+	mg_table_cell(t, MG_PLAIN, "%zu%s", n, used && used < sizeof(text) ? text : "");
+}
+
 static struct mg_table *build_table(const struct samples *now, size_t rows)
 {
 	static const char *const heads[] = { ">ID",    ">UP",	 ">DOWN",  ">PATHS", "KIND", "MODE",
@@ -131,8 +151,7 @@ static struct mg_table *build_table(const struct samples *now, size_t rows)
 		mg_table_cell(t, MG_PLAIN, "%llu", (unsigned long long)s->id);
 		rate_cell(t, s->up_rate);
 		rate_cell(t, s->down_rate);
-		mg_table_cell(t, MG_PLAIN, "%zu",
-			      json_array_size(json_object_get(s->session, "subflows")));
+		paths_cell(t, json_object_get(s->session, "subflows"));
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(s->session, "kind"));
 		mg_table_cell(t, strcmp(mode, "mptcp") == 0 ? MG_GREEN : MG_YELLOW, "%s", mode);
 		mg_table_cell(t, MG_PLAIN, "%s", mg_get_text(s->session, "client"));

@@ -256,6 +256,7 @@ static int start_kernel_side(struct mg_daemon *d)
 	if (err)
 		return err;
 	mg_probe_sockets(&d->features);
+	d->features.have[MG_FEATURE_PATH_PRIORITY] = mg_prio_is_possible();
 	mg_features_log(&d->features);
 	err = mg_caps_drop(mg_dp_extra_caps(d->dp));
 	if (err)

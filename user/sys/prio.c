@@ -15,6 +15,11 @@
 #define PM_USERSPACE 1
 #define DISCARD_PORT 9
 
+bool mg_prio_is_possible(void)
+{
+	return mg_sysctl_read(PM_TYPE, -1) >= 0;
+}
+
 int mg_prio_open(struct mg_prio *p)
 {
 	int err;
@@ -22,7 +27,7 @@ int mg_prio_open(struct mg_prio *p)
 	memset(p, 0, sizeof(*p));
 	pthread_mutex_init(&p->lock, NULL);
 	err = mg_genl_open(&p->genl, MPTCP_PM_NAME, MPTCP_PM_VER, NULL);
-	if (!err && mg_sysctl_read(PM_TYPE, -1) < 0)
+	if (!err && !mg_prio_is_possible())
 		err = -EOPNOTSUPP;
 	p->open = p->works = !err;
 	return err;

@@ -39,6 +39,8 @@ struct mg_prio {
 	struct mg_prio_waiting *waiting[MG_PRIO_BUCKETS];
 };
 
+/* Whether this kernel has a path manager of user space. */
+bool mg_prio_is_possible(void);
 /* 0, or -errno where the kernel knows nothing of this; then all below say -EOPNOTSUPP. */
 int mg_prio_open(struct mg_prio *p);
 /* Gives the sysctl back to the kernel's path manager. Harmless if never opened. */

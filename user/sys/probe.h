@@ -14,6 +14,8 @@
 	  "Convert messages in the SYN are not taken from MPTCP clients; they come after the " \
 	  "handshake, one round trip later")                                                   \
 	X(PATH_EVENTS, path_events, "joins are not counted, backup flags not shown")           \
+	X(PATH_PRIORITY, path_priority,                                                        \
+	  "no path is made a backup: steering other than by split only slows paths down")      \
 	X(SYNACK_OPTIONS, synack_options, "the Extended TCP Header TLV stays empty")           \
 	X(XDP, xdp, "packets are not classified")                                              \
 	X(XDP_DISPATCHER, xdp_dispatcher, "another XDP program cannot share an interface")     \

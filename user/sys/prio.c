@@ -30,6 +30,8 @@ int mg_prio_open(struct mg_prio *p)
 	if (!err && !mg_prio_is_possible())
 		err = -EOPNOTSUPP;
 	p->open = p->works = !err;
+	/* A killed daemon left it, perhaps: without one of its own, nothing is announced then. */
+	p->on = p->open && mg_sysctl_read(PM_TYPE, PM_KERNEL) == PM_USERSPACE;
 	return err;
 }
 

@@ -121,6 +121,7 @@ WRAP_HELD := $(WRAP_ADMISSION) accept4 calloc clock_gettime connect epoll_ctl ma
              mg_hold_announce mg_hold_beat mg_hold_fd mg_hold_learn mg_hold_listen_ip mg_hold_pass mg_hold_read mg_hold_release mg_hold_reset \
              mg_hold_stand_in mg_hold_take mg_hold_token_add mg_hold_token_del mg_hold_unreachable
 WRAP_test_admit := $(WRAP_HELD)
+WRAP_test_admit_held := $(WRAP_HELD)
 WRAP_test_held := $(WRAP_HELD)
 WRAP_test_held_again := $(WRAP_HELD)
 WRAP_test_held_ends := $(WRAP_HELD)

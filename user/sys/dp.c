@@ -59,23 +59,6 @@ static int on_record(void *ctx, void *record, size_t len)
 	return 0;
 }
 
-/* What XDP asks about SYNs that are held; where none are, it finds nothing, and needs no room. */
-static int size_held(const struct mg_dp *dp, const struct mg_config *cfg)
-{
-	const struct mg_xdp_bpf *s = dp->shared;
-	uint32_t held = mg_holder_is_wanted(cfg) ? cfg->intercept.held_max : 1;
-	int err = bpf_map__set_max_entries(s->maps.mg_held, held);
-
-	if (!err)
-		err = bpf_map__set_max_entries(s->maps.mg_held_subs, held);
-	if (err)
-		return err;
-	/* What a killed daemon learned stays; what it held and had under way went with it. */
-	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_servers);
-	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_passed);
-	return 0;
-}
-
 static int create_maps(struct mg_dp *dp, const struct mg_config *cfg)
 {
 	struct mg_xdp_bpf *s = mg_xdp_bpf__open();
@@ -89,7 +72,7 @@ static int create_maps(struct mg_dp *dp, const struct mg_config *cfg)
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_verdicts);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_reasons);
 	mg_bpffs_adopt(&dp->bpffs, s->maps.mg_event_stats);
-	err = size_held(dp, cfg);
+	err = mg_holder_prepare(s->obj, cfg, &dp->bpffs);
 	if (!err)
 		err = mg_admission_share(dp->admission, s->obj);
 	if (!err)

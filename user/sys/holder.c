@@ -39,6 +39,23 @@ bool mg_holder_is_wanted(const struct mg_config *cfg)
 	return mg_holder_is_needed(cfg) || mg_holder_is_for_access(cfg);
 }
 
+/* Where nothing is held XDP finds nothing, and needs no room. */
+int mg_holder_prepare(struct bpf_object *shared, const struct mg_config *cfg,
+		      const struct mg_bpffs *bpffs)
+{
+	static const char *const sized[] = { "mg_held", "mg_held_subs" };
+	static const char *const kept[] = { "mg_servers", "mg_passed" };
+	uint32_t held = mg_holder_is_wanted(cfg) ? cfg->intercept.held_max : 1;
+	int err = 0;
+
+	for (size_t i = 0; i < sizeof(sized) / sizeof(sized[0]) && !err; i++)
+		err = bpf_map__set_max_entries(bpf_object__find_map_by_name(shared, sized[i]),
+					       held);
+	for (size_t i = 0; i < sizeof(kept) / sizeof(kept[0]) && !err; i++)
+		mg_bpffs_adopt(bpffs, bpf_object__find_map_by_name(shared, kept[i]));
+	return err;
+}
+
 static int load(struct mg_holder *h, const struct mg_bpffs *bpffs, const struct bpf_object *shared)
 {
 	struct mg_hold_bpf *s = mg_hold_bpf__open();

@@ -61,6 +61,11 @@ bool mg_holder_is_for_access(const struct mg_config *cfg);
 /* Is there anything that does not work without it? */
 bool mg_holder_is_needed(const struct mg_config *cfg);
 
+/* Before it is loaded: the object whose maps XDP reads gets those of held SYNs in their size; what
+ * a killed daemon learned of servers stays. 0 or -errno. */
+int mg_holder_prepare(struct bpf_object *shared, const struct mg_config *cfg,
+		      const struct mg_bpffs *bpffs);
+
 /*
  * Claims, loads, makes the device, and says what the configuration wants; nothing is held before
  * the programs are attached and workers beat. `shared` is the object whose maps XDP reads. 0 or

@@ -146,6 +146,9 @@ static int set_terms(struct mg_policy_tables *t, const struct mg_policy_input *i
 	set_term(&t->terms[0], &p->fallback, in);
 	for (size_t i = 0; i < p->n_policies; i++)
 		set_term(&t->terms[numbers[i]], &p->policies[i], in);
+	/* Then joins to servers may be steered too. */
+	for (size_t i = 0; i < t->n_terms; i++)
+		t->set.steers |= t->terms[i].group != 0;
 	return 0;
 }
 

@@ -46,7 +46,7 @@ is "nothing of that was done" "$(ctl_get status 'd["state"], d["converter"]["act
 
 # ---- what, in JSON ----
 is "status: shape" "$(ctl_get status 'sorted(d)')" \
-	'["converter", "cpe", "features", "gateway", "hold", "intercept", "interfaces", "missing", "node", "pid", "state", "uptime_s", "version", "workers"]'
+	'["converter", "cpe", "features", "gateway", "hold", "intercept", "interfaces", "missing", "node", "pid", "policies", "state", "uptime_s", "version", "workers"]'
 is "status: node, state, pid, workers" "$(ctl_get status 'd["node"], d["state"], d["pid"], d["workers"]')" \
 	"[\"px1\", \"running\", ${PID[mpgated]}, 2]"
 is "status: interfaces" "$(ctl_get status '[[i["name"], i["role"]] for i in d["interfaces"]]')" \
@@ -62,18 +62,21 @@ is "status: features are yes or no" "$(ctl_get status \
 is "status: what each missing one costs" "$(ctl_get status \
 	'sorted(d["missing"]) == sorted(f for f, have in d["features"].items() if not have)')" true
 
-is "sessions: shape" "$(ctl_get sessions 'sorted(d[0])')" '["age_ms", "bytes_down", "bytes_up", "client", "fallback", "id", "kind", "mptcp", "server", "server_mptcp", "source", "state", "subflows", "token"]'
+is "sessions: shape" "$(ctl_get sessions 'sorted(d[0])')" \
+	'["age_ms", "bytes_down", "bytes_up", "client", "fallback", "gives_way", "id", "kind", "mptcp", "policy", "server", "server_mptcp", "service", "source", "state", "steering", "subflows", "subscriber", "token"]'
 is "sessions: who" "$(ctl_get sessions 'd[0]["kind"], d[0]["state"], d[0]["client"], d[0]["server"]')" \
 	'["convert", "relay", "10.1.0.2:40001", "10.4.0.2:8000"]'
 is "sessions: what moved" "$(ctl_get sessions 'd[0]["bytes_up"], d[0]["bytes_down"]')" '[5, 5]'
 is "sessions: subflow shape" "$(ctl_get sessions 'sorted(d[0]["subflows"][0])')" \
-	'["backup", "local", "remote"]'
+	'["access", "backup", "backup_asked", "bytes_received", "bytes_sent", "cap_bytes_per_s", "local", "remote", "rtt_us", "share_permille", "works"]'
 is "session: the same one, and more" "$(ctl_get session "$id" 'd["id"], d["client"], d["converter"]')" \
 	"[$id, \"10.1.0.2:40001\", \"$V4\"]"
 is "counters: shape" "$(ctl_get counters 'sorted(d), sorted(d["xdp"]["class"]), sorted(d["convert"])')" \
-	'[["convert", "hold", "mptcp", "relay", "servers", "steer", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
+	'[["access", "admit", "convert", "hold", "mptcp", "radius", "relay", "servers", "sharing", "steer", "xdp"], ["convert", "data", "malformed", "mp_capable", "mp_join", "other", "syn"], ["connected", "errors", "requests"]]'
 is "counters: held SYNs and known servers" "$(ctl_get counters 'sorted(d["hold"]), sorted(d["servers"])')" \
 	'[["gave_up", "held", "joins", "lost", "overflow", "passed", "protected", "refused", "repeated", "replayed", "timed_out", "unattended"], ["forgotten", "known", "learned", "passes", "probes"]]'
+is "counters of shared addresses" "$(ctl_get counters 'sorted(d["sharing"])')" \
+	'["log_dropped", "log_errors", "log_lines", "no_ports", "proxy_header_bytes", "proxy_headers"]'
 is "no gateway: status, counters" \
 	"$(ctl_get status 'd["gateway"]') $(ctl_get counters 'sum(d["steer"].values())')" "null 0"
 is "no gateway: proxies, tokens" "$(ctl_get proxies d) $(ctl_get tokens d)" "[] []"

@@ -112,7 +112,7 @@ static void build(struct bench *b, struct packet *p, const struct arm *arm)
 	struct in6_addr ip = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
 
 	p->len = frame_build(frame, &f);
-	assert_true(p->len <= sizeof(p->data) && p->len == COOKIE_AT + MG_COOKIE_BYTES);
+	assert_true(p->len == COOKIE_AT + MG_COOKIE_BYTES);
 	memcpy(p->data, frame, p->len);
 	put32(p->data + SOURCE_AT, client);
 	put32(ip.s6_addr + 12, client);

@@ -14,7 +14,7 @@
 #include "base/log.h"
 
 #define STALE_MAX 16 /* more than a dispatcher has room for */
-#define MAPS_MAX  64 /* of a program */
+#define MAPS_MAX  128 /* of a program */
 
 /* What mpgated attaches */
 static const char *const programs[] = { "mg_xdp", "mg_steer" };

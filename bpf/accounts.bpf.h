@@ -145,6 +145,9 @@ static __always_inline int mg_counts_wish(__u64 *counts, const struct mg_wish *w
 			return MG_E_NOENT;
 		sessions--;
 		reserved--;
+		/* It was held under the limit of another policy, perhaps. */
+		if (wish->sessions_limit && sessions - reserved > wish->sessions_limit)
+			return MG_REFUSAL_OVER_SESSIONS;
 	} else if (wish->how == MG_WISH_JOIN && !*counts) {
 		return MG_E_NOENT;
 	}

@@ -49,7 +49,7 @@ __noinline int mg_admit_look(const struct mg_who *who, __u32 flags)
 	const struct mg_terms *terms;
 	struct mg_subscriber key;
 	__u64 counts;
-	bool held;
+	__u32 held;
 	int ret;
 
 	if (!who || !who->active)
@@ -67,7 +67,7 @@ __noinline int mg_admit_look(const struct mg_who *who, __u32 flags)
 	ret = mg_look_around(who, held);
 	if (ret)
 		return ret;
-	if (!held && mg_is_over(mg_counts_sessions(counts), terms->sessions))
+	if (mg_is_over(mg_counts_sessions(counts) - held, terms->sessions))
 		return MG_REFUSAL_OVER_SESSIONS;
 	if (mg_is_over(mg_counts_subflows(counts), terms->subflows))
 		return MG_REFUSAL_OVER_SUBFLOWS;

@@ -207,6 +207,32 @@ static void test_reserved_but_refused(void **state)
 	assert_true(admit_reserve(&admit_world_run, &first, 1 << 21) < 0);
 }
 
+/* What is held by one policy is no way around another one that lets in fewer. */
+static void test_reserved_elsewhere(void **state)
+{
+	struct admit_tables *t = admit_world();
+	struct mg_admit first = { 0 }, a[2] = { 0 };
+
+	(void)state;
+	admit_terms(t, 1)->sessions = 10;
+	admit_terms(t, 2)->sessions = 2;
+	admit_cell(t, 1, SERVICE, 0, 2);
+	admit_put(&admit_world_run, t);
+	assert_int_equal(admit_open(&admit_world_run, &first, UE, "198.51.100.1"), MG_ADMITTED);
+	assert_int_equal(admit_reserve(&admit_world_run, &first, 5), 0);
+	admit_open_n(a, 1, UE);
+	admit_assert_refused(UE, MG_REFUSAL_OVER_SESSIONS);
+	assert_int_equal(admit_account_of(UE).reserved, 4);
+	assert_int_equal(admit_open(&admit_world_run, &a[1], UE, "198.51.100.1"), MG_ADMITTED);
+	assert_int_equal(admit_account_of(UE).reserved, 3);
+	admit_close_n(a, 2);
+	admit_open_n(a, 1, UE);
+	assert_int_equal(admit_reserve(&admit_world_run, &first, -5), 2);
+	admit_close_n(a, 1);
+	admit_close_n(&first, 1);
+	admit_assert_nothing(&admit_world_run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup(test_answered, admit_world_fresh),
 		cmocka_unit_test_setup(test_reserved, admit_world_fresh),
 		cmocka_unit_test_setup(test_reserved_but_refused, admit_world_fresh),
+		cmocka_unit_test_setup(test_reserved_elsewhere, admit_world_fresh),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

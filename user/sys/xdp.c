@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-#define STALE_MAX 16 /* more than a dispatcher has room for */
+#define STALE_MAX 16  /* more than a dispatcher has room for */
 #define MAPS_MAX  128 /* of a program */
 
 /* What mpgated attaches */

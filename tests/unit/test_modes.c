@@ -17,7 +17,7 @@ static void begin(enum mg_steering steering, unsigned int n)
 	m.n = n;
 	for (unsigned int i = 0; i < n; i++)
 		m.path[i] = (struct mg_modes_path){
-			.present = true, .works = true, .rank = i, .rtt_us = 20000
+			.present = true, .health = MG_HEALTH_WELL, .rank = i, .rtt_us = 20000
 		};
 	mg_modes_begin(&m, steering);
 }
@@ -56,7 +56,7 @@ static void standby_carries_when_the_active_one_fails(void **state)
 	begin(MG_STEERING_ACTIVE_STANDBY, 3);
 	run(50, true);
 	assert_string_equal(who(), "Abb");
-	m.path[0].works = false;
+	m.path[0].health = MG_HEALTH_SILENT;
 	run(50, true);
 	assert_string_equal(who(), "bAb");
 	m.path[1].present = false;
@@ -69,16 +69,16 @@ static void the_better_one_comes_back_after_a_while(void **state)
 	(void)state;
 	begin(MG_STEERING_ACTIVE_STANDBY, 2);
 	run(50, true);
-	m.path[0].works = false;
+	m.path[0].health = MG_HEALTH_SILENT;
 	run(1000, true);
 	assert_string_equal(who(), "bA");
-	m.path[0].works = true;
+	m.path[0].health = MG_HEALTH_WELL;
 	run(MG_MODES_RETURN_MS - 100, true);
 	assert_string_equal(who(), "bA");
 	/* Once more: the wait begins anew */
-	m.path[0].works = false;
+	m.path[0].health = MG_HEALTH_SILENT;
 	run(50, true);
-	m.path[0].works = true;
+	m.path[0].health = MG_HEALTH_WELL;
 	run(MG_MODES_RETURN_MS - 100, true);
 	assert_string_equal(who(), "bA");
 	run(200, true);
@@ -101,11 +101,11 @@ static void with_none_that_works_one_carries_all_the_same(void **state)
 {
 	(void)state;
 	begin(MG_STEERING_ACTIVE_STANDBY, 2);
-	m.path[0].works = m.path[1].works = false;
+	m.path[0].health = m.path[1].health = MG_HEALTH_SILENT;
 	run(500, true);
 	assert_string_equal(who(), "Ab");
 	begin(MG_STEERING_PRIORITY, 2);
-	m.path[0].works = m.path[1].works = false;
+	m.path[0].health = m.path[1].health = MG_HEALTH_SILENT;
 	run(500, true);
 	assert_string_equal(who(), "Ab");
 }
@@ -130,7 +130,7 @@ static void smallest_delay_has_to_be_clearly_smaller(void **state)
 	m.path[0].rtt_us = 100;
 	run(5000, true);
 	assert_string_equal(who(), "bA");
-	m.path[1].works = false;
+	m.path[1].health = MG_HEALTH_SILENT;
 	run(50, true);
 	assert_string_equal(who(), "Ab");
 }
@@ -151,7 +151,7 @@ static void priority_overflows_and_comes_back(void **state)
 	assert_string_equal(who(), "AAb");
 	run(MG_MODES_NARROW_MS + 100, false);
 	assert_string_equal(who(), "Abb");
-	m.path[0].works = false;
+	m.path[0].health = MG_HEALTH_SILENT;
 	run(100, false);
 	assert_string_equal(who(), "bAb");
 }
@@ -171,6 +171,23 @@ static void priority_tries_less_often_what_was_wrong(void **state)
 		narrowed += !one && m.width == 1;
 	}
 	assert_in_range(narrowed, 2, 8);
+}
+
+static void lossy_is_better_than_silent(void **state)
+{
+	(void)state;
+	begin(MG_STEERING_ACTIVE_STANDBY, 2);
+	run(50, true);
+	m.path[0].health = MG_HEALTH_LOSSY;
+	run(50, true);
+	assert_string_equal(who(), "bA");
+	m.path[1].health = MG_HEALTH_SILENT;
+	run(50, true);
+	assert_string_equal(who(), "Ab");
+	m.path[0].health = MG_HEALTH_SILENT;
+	m.path[1].health = MG_HEALTH_LOSSY;
+	run(50, true);
+	assert_string_equal(who(), "bA");
 }
 
 static void nothing_is_there(void **state)
@@ -199,6 +216,7 @@ int main(void)
 		cmocka_unit_test(smallest_delay_has_to_be_clearly_smaller),
 		cmocka_unit_test(priority_overflows_and_comes_back),
 		cmocka_unit_test(priority_tries_less_often_what_was_wrong),
+		cmocka_unit_test(lossy_is_better_than_silent),
 		cmocka_unit_test(nothing_is_there),
 	};
 

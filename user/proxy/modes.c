@@ -21,15 +21,15 @@ void mg_modes_begin(struct mg_modes *m, enum mg_steering steering)
 
 static bool goes(const struct mg_modes_path *p)
 {
-	return p->present && p->works;
+	return p->present && p->health == MG_HEALTH_WELL;
 }
 
-/* Among those that work, or, if none does, those that are there. */
+/* Among those that are well, or, if none is, those that are least ill. */
 static bool ranks_before(const struct mg_modes *m, const struct mg_modes_path *a,
 			 const struct mg_modes_path *b)
 {
-	if (goes(a) != goes(b))
-		return goes(a);
+	if (a->health != b->health)
+		return a->health > b->health;
 	if (m->steering == MG_STEERING_SMALLEST_DELAY && a->rtt_us != b->rtt_us)
 		return a->rtt_us < b->rtt_us;
 	return a->rank < b->rank;
@@ -72,7 +72,7 @@ static void choose(struct mg_modes *m, uint64_t now_ms)
 {
 	int by = best(m);
 	bool lost = m->active < 0 || !m->path[m->active].present ||
-		    (by >= 0 && !goes(&m->path[m->active]) && goes(&m->path[by]));
+		    (by >= 0 && m->path[by].health > m->path[m->active].health);
 
 	if (lost || by < 0) {
 		m->active = by;

@@ -23,12 +23,15 @@
 #define MG_MODES_FULL_MS   200
 #define MG_MODES_NARROW_MS 1000
 
+/* Silent: data is on its way, and no acknowledgement comes. */
+enum mg_health { MG_HEALTH_SILENT, MG_HEALTH_LOSSY, MG_HEALTH_WELL };
+
 struct mg_modes_path {
 	/* of the caller, at every look */
 	bool present;
 	uint32_t rank; /* 0 is the best */
 	uint32_t rtt_us;
-	bool works;
+	enum mg_health health;
 	/* the answer */
 	bool backup;
 	/* memory */

@@ -15,6 +15,8 @@
 
 /* Between two looks while data moves; what is quick is looked at after so many bytes. */
 #define LOOK_MS	      50
+#define YOUNG_MS      500 /* and in the beginning, when subflows join, */
+#define YOUNG_LOOK_MS 10
 #define LOOK_BYTES    (4u << 20)
 #define LOOK_LEAST_MS 3
 #define REST_MS	      1000     /* nothing moved for so long: no more looks */
@@ -38,7 +40,7 @@ struct mg_spread {
 	uint32_t token;
 	struct mg_prio_waiting waiting;
 	bool announced;
-	uint64_t looked_ms, looked_bytes, moved_ms;
+	uint64_t began_ms, looked_ms, looked_bytes, moved_ms;
 	double buffer;
 };
 
@@ -170,7 +172,8 @@ static void tell_laws(struct mg_spread *sp)
 	sp->split.n = sp->modes.n = sp->subflows.n_paths;
 	for (unsigned int i = 0; i < sp->subflows.n_paths; i++) {
 		sp->split.path[i].weight = weight_of(policy, sp->subflows.access[i]);
-		sp->split.path[i].usable = sp->modes.path[i].works = false;
+		sp->split.path[i].usable = false;
+		sp->modes.path[i].health = MG_HEALTH_SILENT;
 		sp->split.path[i].held_bytes = 0;
 		sp->modes.path[i].present = false;
 		sp->modes.path[i].rank = rank_of(policy, sp->subflows.access[i]);
@@ -181,11 +184,12 @@ static void tell_laws(struct mg_spread *sp)
 		struct mg_split_path *p = &sp->split.path[sub->path];
 		struct mg_modes_path *m = &sp->modes.path[sub->path];
 
-		p->usable |= !sub->silent;
+		p->usable |= sub->health != MG_HEALTH_SILENT;
 		p->sent_bytes += sub->now.sent_bytes - sub->now.resent_bytes - sub->last_sent;
 		p->held_bytes += sub->now.held_bytes;
 		m->present = true;
-		m->works |= sub->works;
+		if (sub->health > m->health)
+			m->health = sub->health;
 		if (sub->now.rtt_us < m->rtt_us)
 			m->rtt_us = sub->now.rtt_us;
 	}
@@ -232,6 +236,14 @@ static void rest(struct mg_spread *sp)
 		mg_subflows_pace_none(&sp->subflows);
 }
 
+static void look_again(struct mg_spread *sp, uint64_t now_ms)
+{
+	bool young = now_ms - sp->began_ms < YOUNG_MS;
+
+	mg_timer_arm(&sp->session->worker->loop.timers, &sp->timer,
+		     now_ms + (young ? YOUNG_LOOK_MS : LOOK_MS));
+}
+
 static void timer_fired(struct mg_timer *t)
 {
 	struct mg_spread *sp = mg_container_of(t, struct mg_spread, timer);
@@ -242,7 +254,7 @@ static void timer_fired(struct mg_timer *t)
 		sp->moved_ms = now_ms;
 	look(sp);
 	if (mg_subflows_any_busy(&sp->subflows) || now_ms - sp->moved_ms < REST_MS)
-		mg_timer_arm(&s->worker->loop.timers, t, now_ms + LOOK_MS);
+		look_again(sp, now_ms);
 	else
 		rest(sp);
 }
@@ -256,7 +268,7 @@ void mg_spread_moved(struct mg_session *s)
 	if (!mg_timer_armed(&sp->timer)) {
 		sp->moved_ms = s->worker->loop.now_ms;
 		look(sp);
-		mg_timer_arm(&s->worker->loop.timers, &sp->timer, sp->moved_ms + LOOK_MS);
+		look_again(sp, sp->moved_ms);
 	} else if (s->down.bytes - sp->looked_bytes >= LOOK_BYTES &&
 		   now_us() / 1000 - sp->looked_ms >= LOOK_LEAST_MS) {
 		sp->moved_ms = s->worker->loop.now_ms;
@@ -299,6 +311,7 @@ static struct mg_spread *spread_new(struct mg_session *s)
 	sp->session = s;
 	sp->subflows.session = s;
 	sp->timer.fire = timer_fired;
+	sp->began_ms = s->worker->loop.now_ms;
 	sp->token = m.token;
 	sp->modes.active = -1;
 	return sp;
@@ -328,7 +341,7 @@ void mg_spread_begin(struct mg_session *s)
 	expect_joins(sp, steers_by_prio(sp->steering));
 	look(sp);
 	if (mg_subflows_any_busy(&sp->subflows) && !mg_timer_armed(&sp->timer))
-		mg_timer_arm(&s->worker->loop.timers, &sp->timer, s->worker->loop.now_ms + LOOK_MS);
+		look_again(sp, s->worker->loop.now_ms);
 }
 
 void mg_spread_end(struct mg_session *s)
@@ -360,7 +373,7 @@ static void describe(const struct mg_spread *sp, const struct mg_mptcp_subflow *
 		    !mg_ep_equal(&sub->now.ends.local, &ends->local))
 			continue;
 		row->asked_backup = sub->asked && sub->asked_backup;
-		row->works = sub->works;
+		row->works = sub->health == MG_HEALTH_WELL;
 		row->cap = sub->cap;
 		if (all >= 1)
 			row->share_permille = (int16_t)(sub->lately / all * 1000 + 0.5);

@@ -63,22 +63,32 @@ static struct mg_subflow_now *find_or_add(struct mg_subflows_now *all,
 	return sub;
 }
 
-/* Silent while something is on its way, or many of a second's bytes had to be sent again. */
-static bool works(struct mg_subflow_now *sub, uint64_t now_ms)
+/* Losses count from the second window on: at first the kernel tries how much a link takes. */
+static void look_for_losses(struct mg_subflow_now *sub, uint64_t now_ms)
 {
 	const struct mg_mptcp_path *p = &sub->now;
 	uint64_t sent = p->sent_bytes - sub->window_sent;
 	uint64_t resent = p->resent_bytes - sub->window_resent;
+	bool lost = sent >= LOSSY_BYTES && resent * LOSSY_PARTS >= sent;
 
-	if (now_ms - sub->window_ms >= LOSSY_LOOK_MS) {
-		if (sub->window_ms && sent >= LOSSY_BYTES && resent * LOSSY_PARTS >= sent)
-			sub->lossy_until_ms = now_ms + LOSSY_FOR_MS;
-		sub->window_ms = now_ms;
-		sub->window_sent = p->sent_bytes;
-		sub->window_resent = p->resent_bytes;
-	}
-	sub->silent = p->timeouts && p->silent_ms >= SILENT_MS + 4 * (p->rtt_us / 1000);
-	return !sub->silent && now_ms >= sub->lossy_until_ms;
+	if (now_ms - sub->window_ms < LOSSY_LOOK_MS)
+		return;
+	if (sub->window_ms && lost && sub->lost_before)
+		sub->lossy_until_ms = now_ms + LOSSY_FOR_MS;
+	sub->lost_before = sub->window_ms && lost;
+	sub->window_ms = now_ms;
+	sub->window_sent = p->sent_bytes;
+	sub->window_resent = p->resent_bytes;
+}
+
+static enum mg_health health_of(struct mg_subflow_now *sub, uint64_t now_ms)
+{
+	const struct mg_mptcp_path *p = &sub->now;
+
+	look_for_losses(sub, now_ms);
+	if (p->timeouts && p->silent_ms >= SILENT_MS + 4 * (p->rtt_us / 1000))
+		return MG_HEALTH_SILENT;
+	return now_ms < sub->lossy_until_ms ? MG_HEALTH_LOSSY : MG_HEALTH_WELL;
 }
 
 static void forget_gone(struct mg_subflows_now *all)
@@ -121,7 +131,7 @@ bool mg_subflows_see(struct mg_subflows_now *all, uint64_t now_ms)
 			sub->access_ms = now_ms;
 			sub->path = path_of(all, sub);
 		}
-		sub->works = works(sub, now_ms);
+		sub->health = health_of(sub, now_ms);
 	}
 	forget_gone(all);
 	all->unsent_bytes = mg_mptcp_unsent_bytes(s->client.io.fd);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proxy/modes.h"
 #include "proxy/split.h"
 #include "sys/mptcp.h"
 
@@ -21,12 +22,12 @@ struct mg_subflow_now {
 	size_t access;
 	uint64_t access_ms; /* when that was looked up */
 	unsigned int path;
-	bool silent;		  /* with data on its way */
-	bool works;		  /* neither silent nor lossy */
+	enum mg_health health;
 	bool asked, asked_backup; /* asked: at least once */
 	uint64_t cap;		  /* as told; UINT64_MAX: none, or not told */
 	bool told;
 	/* losses */
+	bool lost_before; /* in the window before */
 	uint64_t window_ms, window_sent, window_resent, lossy_until_ms;
 	/* for shares */
 	uint64_t last_sent;

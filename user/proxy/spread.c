@@ -100,6 +100,7 @@ static void ask(struct mg_spread *sp, struct mg_subflow_now *sub, bool backup)
 
 	if (sub->asked ? sub->asked_backup == backup : !backup && !sp->waiting.listed)
 		return;
+	mg_prio_carries(p, &sp->waiting, &ends->remote, !backup);
 	err = mg_prio_set(p, sp->token, &ends->local, &ends->remote, backup);
 	if (err == -EOPNOTSUPP || err == -EPERM) {
 		/* The nearest there is */

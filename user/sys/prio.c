@@ -86,20 +86,26 @@ static void put_address(struct nlmsghdr *nlh, uint16_t attribute, const struct m
 	mnl_attr_nest_end(nlh, nest);
 }
 
+static int set_flags_locked(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
+			    const struct mg_ep *remote, bool backup)
+{
+	struct nlmsghdr *nlh = mg_genl_request(&p->genl, MPTCP_PM_CMD_SET_FLAGS, NLM_F_ACK);
+
+	mnl_attr_put_u32(nlh, MPTCP_PM_ATTR_TOKEN, token);
+	put_address(nlh, MPTCP_PM_ATTR_ADDR, local, 0, backup ? MPTCP_PM_ADDR_FLAG_BACKUP : 0);
+	put_address(nlh, MPTCP_PM_ATTR_ADDR_REMOTE, remote, 0, 0);
+	return mg_genl_talk(&p->genl, nlh, NULL, NULL);
+}
+
 static int set_flags(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
 		     const struct mg_ep *remote, bool backup)
 {
-	struct nlmsghdr *nlh;
 	int err;
 
 	if (!p->open)
 		return -EOPNOTSUPP;
 	pthread_mutex_lock(&p->lock);
-	nlh = mg_genl_request(&p->genl, MPTCP_PM_CMD_SET_FLAGS, NLM_F_ACK);
-	mnl_attr_put_u32(nlh, MPTCP_PM_ATTR_TOKEN, token);
-	put_address(nlh, MPTCP_PM_ATTR_ADDR, local, 0, backup ? MPTCP_PM_ADDR_FLAG_BACKUP : 0);
-	put_address(nlh, MPTCP_PM_ATTR_ADDR_REMOTE, remote, 0, 0);
-	err = mg_genl_talk(&p->genl, nlh, NULL, NULL);
+	err = set_flags_locked(p, token, local, remote, backup);
 	pthread_mutex_unlock(&p->lock);
 	return err;
 }
@@ -173,17 +179,46 @@ void mg_prio_wait_no_more(struct mg_prio *p, struct mg_prio_waiting *w)
 	pthread_mutex_unlock(&p->lock);
 }
 
-void mg_prio_joined(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
-		    const struct mg_ep *remote)
+static struct mg_ep *find_carrier(struct mg_prio_waiting *w, const struct mg_ep *remote)
 {
-	const struct mg_prio_waiting *w;
+	for (unsigned int i = 0; i < w->n_carries; i++) {
+		if (mg_ep_equal(&w->carries[i], remote))
+			return &w->carries[i];
+	}
+	return NULL;
+}
+
+void mg_prio_carries(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote,
+		     bool carries)
+{
+	struct mg_ep *found;
 
 	if (!p->open)
 		return;
 	pthread_mutex_lock(&p->lock);
+	found = find_carrier(w, remote);
+	if (found && !carries)
+		*found = w->carries[--w->n_carries];
+	/* With no room left, an old one's event has come and gone. */
+	if (!found && carries && w->n_carries == MG_PRIO_CARRY_MAX)
+		w->n_carries = 0;
+	if (!found && carries)
+		w->carries[w->n_carries++] = *remote;
+	pthread_mutex_unlock(&p->lock);
+}
+
+void mg_prio_joined(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
+		    const struct mg_ep *remote)
+{
+	struct mg_prio_waiting *w;
+
+	if (!p->open)
+		return;
+	/* Locked until it is said, so that nobody says the opposite in between. */
+	pthread_mutex_lock(&p->lock);
 	for (w = *bucket(p, token); w && w->token != token; w = w->next)
 		;
+	if (w && !find_carrier(w, remote))
+		set_flags_locked(p, token, local, remote, true);
 	pthread_mutex_unlock(&p->lock);
-	if (w)
-		mg_prio_set(p, token, local, remote, true);
 }

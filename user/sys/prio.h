@@ -21,13 +21,16 @@
 
 #define MG_PRIO_BUCKETS 1024
 /* The address a session began at, if it is no endpoint: below those of sys/announce.h */
-#define MG_PRIO_OWN_ID 239
+#define MG_PRIO_OWN_ID	  239
+#define MG_PRIO_CARRY_MAX 16
 
 /* A session whose subflows are for backup until somebody says otherwise; inside the caller's. */
 struct mg_prio_waiting {
 	struct mg_prio_waiting *next;
 	uint32_t token;
 	bool listed;
+	struct mg_ep carries[MG_PRIO_CARRY_MAX]; /* remotes of those that are no backups */
+	unsigned int n_carries;
 };
 
 struct mg_prio {
@@ -60,6 +63,9 @@ int mg_prio_announce(struct mg_prio *p, uint32_t token, uint8_t id, const struct
 /* Whether what joins this session is a backup at once, mg_prio_joined() seeing to it. */
 void mg_prio_wait(struct mg_prio *p, struct mg_prio_waiting *w, uint32_t token);
 void mg_prio_wait_no_more(struct mg_prio *p, struct mg_prio_waiting *w);
+/* Before mg_prio_set() says so: an event that comes late changes nothing any more. */
+void mg_prio_carries(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote,
+		     bool carries);
 /* The path manager told of a subflow. */
 void mg_prio_joined(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
 		    const struct mg_ep *remote);

@@ -54,8 +54,14 @@ asked() { # whom we asked to be a backup, and who asked us
 is "sessions are the daemon's to manage" "$(manager)" 1
 
 # ---- active-standby -------------------------------------------------------------------------------
+# The second link comes up in the middle of the download, when every packet is data.
 capture_start standby ue ue1 "tcp port 5124"
-start active 8000 --bind 10.1.0.2:0
+nsx ue ip mptcp endpoint delete id 2
+down0=$(topo_down_bytes 0) down1=$(topo_down_bytes 1)
+conv_bg active --converter "$V4" --server "$SV4:8000" --bind 10.1.0.2:0 recvall
+ok "active: under way" wait_until 10 moved_at_least $((2 * MBYTE))
+nsx ue ip mptcp endpoint add 10.2.0.2 id 2 dev ue1 subflow
+ok "active: the second subflow joins" wait_until 5 has_two_subflows
 is "active-standby: the second is for backup" "$(asked)" '[["cellular", false, false], ["wlan", true, false]]'
 is "sessions: how it is steered" "$(ctl_get sessions 'd[0]["steering"]')" active-standby
 end active $((12 * MBYTE))
@@ -65,9 +71,9 @@ is "the standby carried no data" "$(capture_count standby "src host 10.3.0.2 and
 between "the active one all of it" "$down0" $((12 * MBYTE)) $((13 * MBYTE))
 
 # A session that begins on the worse path moves to the better one as soon as that joins.
-start worse 8000 --bind 10.2.0.2:0
-end worse $((12 * MBYTE))
-between "who begins on the standby leaves it" "$down1" 0 $((2 * MBYTE))
+start worse 8001 --bind 10.2.0.2:0
+end worse $((40 * MBYTE))
+between "who begins on the standby leaves it, with what it was given" "$down1" 0 $((8 * MBYTE))
 
 wlan_carries() {
 	[ "$(topo_down_bytes 1)" -gt "$((last1 + 200000))" ]

@@ -103,7 +103,7 @@ prints "status: tokens" '^tokens     1,234 of 65,536$' status
 prints "status: proxies" '^proxies    2 up, 0 draining, 1 down$' status
 prints "sessions: heads" '^ID  KIND +STATE  CLIENT .* AGE$' sessions
 prints "sessions: a row" \
-	'^ 7  convert    relay  10\.1\.0\.2:40007  \[2001:db8::80\]:443  mptcp +2 .* 2 h 3 min$' sessions
+	'^ 7  convert    relay  10\.1\.0\.2:40007  \[2001:db8::80\]:443  mptcp +p1 +2 .* 2 h 3 min$' sessions
 prints "sessions: fall-back" '10\.1\.0\.2:40010 .*  fallback  ' sessions
 ctl sessions
 [ "$(wc -l <"$work/out")" -eq 13 ] && [ "$(awk '{ print length }' "$work/out" | sort -u | wc -l)" -eq 1 ]
@@ -111,7 +111,7 @@ result $? "sessions: columns line up" "$work/all"
 ! grep -q "$(printf '\033')" "$work/out"
 result $? "no colours in a pipe" "$work/all"
 prints "session: token" '^token +e3881c95$' session 7
-prints "session: subflow" '^10\.3\.0\.2:5124  10\.2\.0\.2:40002  yes$' session 7
+prints "session: subflow" '^10\.3\.0\.2:5124  10\.2\.0\.2:40002  wlan +client' session 7
 prints "session: keys of a later version" '^new +\{"a":\[1,null,2\.5\]\}$' session 904
 prints "session: text fit for a terminal" '^server  a\?\[2Jb\?$' session 903
 prints "session: what is not there" '^source +-$' session 905

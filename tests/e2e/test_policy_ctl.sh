@@ -8,7 +8,7 @@ net_up nojoin
 policies=(
 	'access_networks=[ { name: cellular, prefixes: [ 10.1.0.0/16 ], trust: trusted },
 	  { name: wlan, prefixes: [ 10.2.0.0/16, "fd00:2::/64" ], trust: third-party } ]'
-	"services=[ { name: echo, match: [ \"$SV4:8000\" ], limits: { sessions: 9 } } ]"
+	"services=[ { name: echo, match: [ \"$SV4:8000\", \"$SV6:8000\" ], limits: { sessions: 9 } } ]"
 	'subscribers=[ { name: gold, match: [ 10.1.0.0/20 ] }, { name: out, match: [ 10.1.0.7 ] } ]'
 	'default_policy={ mode: "off", limits: { sessions: 1000 } }'
 )
@@ -41,8 +41,9 @@ is "IPv6, by its /64" "$(asked 'd["access"], d["subscriber"]' --from fd00:2::123
 	--to "[fd00:4::2]:8000")" '["wlan", "fd00:2::/64"]'
 like "for people" "$(ctl policy test --from 10.1.0.7 --to "$SV4:8000")" \
 	"refused: denied \(the policy is deny\)"
-fails "families that do not go together" ctl policy test --from 10.1.0.2 --to "[fd00:4::2]:8000"
-like "and why" "$(cat "$T/ok.out")" "be IPv4, or both IPv6"
+is "a converter leads from one family to the other" \
+	"$(asked 'd["policy"], d["class"], d["service"]' --from 10.1.0.2 --to "$SV6:8000")" \
+	'["p1", "gold", "echo"]'
 fails "an interface that there is not" ctl policy test --from 10.1.0.2 --to "$SV4:8000" --via nope0
 like "and which" "$(cat "$T/ok.out")" "no interface nope0"
 ok "an interface that there is" ctl policy test --from 10.1.0.2 --to "$SV4:8000" --via px0
@@ -76,6 +77,8 @@ like "for people" "$(ctl limits)" "10\.1\.0\.2 +p1 +2 +2 .*over_sessions"
 
 write_config "${policies[@]}" "policies=${two/sessions: 2/sessions: 3}"
 ctl reload >/dev/null
+is "a reload: limits tells the new one" "$(ctl_get limits '[[r["sessions"], r["sessions_limit"]] for r in d]')" \
+	'[[2, 3]]'
 is "a reload: the new limit holds" "$(asked 'd["refused"], d["limits"]["sessions"]' \
 	--from 10.1.0.2 --to "$SV4:8000")" '[null, 3]'
 write_config "${policies[@]}" "policies=[]"

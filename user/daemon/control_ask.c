@@ -25,8 +25,6 @@ static char *test_error(int err, const char *via)
 
 	if (err == -ENODEV)
 		snprintf(text, sizeof(text), "there is no interface %s", via);
-	else if (err == -EAFNOSUPPORT)
-		snprintf(text, sizeof(text), "both addresses have to be IPv4, or both IPv6");
 	else
 		snprintf(text, sizeof(text), "cannot run the program: %s", strerror(-err));
 	return mg_control_format_error(err, text);

@@ -84,7 +84,7 @@ static int parse_identity(const struct mg_daemon *d, struct mg_subscriber *s, co
 	return 0;
 }
 
-/* *sessions_limit is what its next session would meet. */
+/* *policy is what its next session would meet. */
 static int find_subscriber(struct mg_daemon *d, const char *text, struct mg_subscriber *s,
 			   uint32_t *policy)
 {
@@ -115,18 +115,20 @@ static json_t *refused_of(const struct mg_account_row *row)
 	return o;
 }
 
+/* Limits are those the policy has now: they may have changed since its last session. */
 static json_t *limits_row(struct mg_daemon *d, const struct mg_account_row *row)
 {
+	const struct mg_config_policy *p = policy_of(d, row->account.policy);
 	char text[MG_WHO_STRLEN];
 	json_t *o = json_object();
 
 	put_text(o, "subscriber", mg_who_format(text, d, &row->subscriber));
 	put_number(o, "sessions", row->account.sessions);
-	put_number(o, "sessions_limit", row->account.sessions_limit);
+	put_number(o, "sessions_limit", p->sessions);
 	put_number(o, "subflows", row->account.subflows);
-	put_number(o, "subflows_limit", row->account.subflows_limit);
+	put_number(o, "subflows_limit", p->subflows);
 	put_number(o, "reserved", row->account.reserved);
-	put_text(o, "policy", policy_of(d, row->account.policy)->name);
+	put_text(o, "policy", p->name);
 	json_object_set_new(o, "refused", refused_of(row));
 	return o;
 }
@@ -142,13 +144,8 @@ static json_t *limits_of_one(struct mg_daemon *d, const char *subscriber, int *e
 	if (*err)
 		return NULL;
 	if (mg_admission_account(mg_dp_admission(d->dp), &s, &row) ||
-	    !(row.account.sessions || row.account.subflows)) {
-		const struct mg_config_policy *p = policy_of(d, policy);
-
+	    !(row.account.sessions || row.account.subflows))
 		row.account.policy = policy;
-		row.account.sessions_limit = p->sessions;
-		row.account.subflows_limit = p->subflows;
-	}
 	all = json_array();
 	json_array_append_new(all, limits_row(d, &row));
 	return all;
@@ -272,9 +269,7 @@ json_t *mg_report_policy_test(struct mg_daemon *d, const struct mg_control_reque
 	const struct mg_ticket *t;
 	char text[MG_WHO_STRLEN];
 	struct mg_admit ask, with_cookie;
-	int refusal = mg_ip_is_v4(&req->address) == mg_ip_is_v4(&req->to.ip)
-			      ? probe(d, req, 0, &ask)
-			      : -EAFNOSUPPORT;
+	int refusal = probe(d, req, 0, &ask);
 	json_t *o;
 	size_t service;
 

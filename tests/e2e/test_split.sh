@@ -72,7 +72,7 @@ is "sessions: each subflow has a cap, an RTT and bytes" "$(ctl_get sessions \
 split 20 80
 before=$(both_down)
 ok "live: ends" reap live 60
-between "live: of the first link, from the change on" "$(share "$before" "$(both_down)")" 16 25
+between "live: of the first link, from the change on, with what it had been given" "$(share "$before" "$(both_down)")" 16 33
 is "live: every byte" "$(report_get live 'd["rx"]["bytes"], d["rx"]["wrong_at"]')" "[$((48 * MBYTE)), null]"
 
 # ---- one cannot carry its share -------------------------------------------------------------------

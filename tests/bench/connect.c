@@ -13,6 +13,7 @@
  *   --convert SERVER  the Convert message and the byte travel in the SYN
  *   --spread N        connections go to N addresses in turn, ADDR and those after it
  *   --times           the report has every connection's time to the first byte, in microseconds
+ *   --per-s N         so many are begun a second, while AT_ONCE are not exceeded
  */
 #include <signal.h>
 #include <sys/epoll.h>
@@ -33,6 +34,7 @@ struct conn {
 	int fd;
 	bool sent, done;
 	double start_s;
+	struct conn *next_idle;
 	size_t have;
 	uint8_t in[ANSWER_BYTES];
 };
@@ -44,9 +46,13 @@ struct load {
 	uint8_t message[MG_CONVERT_MAX_BYTES + 1]; /* Convert message if any, and the byte */
 	size_t message_len;
 	size_t count, at_once;
+	size_t per_s; /* 0: as fast as they end */
 
 	int epoll;
-	struct conn *conns; /* at_once of them, or count with hold */
+	double begun_s, ended_s; /* the first, and the latest end of any */
+	struct conn *conns;	 /* at_once of them, or count with hold */
+	struct conn *idle;	 /* those that are done with, with per_s */
+	size_t n_conns;
 	size_t started, done, open, fell_back, failed;
 	double *first_byte_s; /* of `done - failed` connections */
 };
@@ -91,6 +97,12 @@ static void start_one(struct load *l, struct conn *c)
 	l->open++;
 }
 
+/* When the next one is to begin, seconds after the first */
+static double next_due_s(const struct load *l)
+{
+	return l->per_s ? (double)l->started / (double)l->per_s : 0;
+}
+
 static void next_or_rest(struct load *l, struct conn *c)
 {
 	int more;
@@ -100,14 +112,19 @@ static void next_or_rest(struct load *l, struct conn *c)
 	if (c->have && l->mptcp && !bench_speaks_mptcp(c->fd, &more))
 		l->fell_back++;
 	l->done++;
+	l->ended_s = bench_now_s();
 	c->done = true;
 	if (l->hold && c->have)
 		return;
 	close(c->fd);
 	c->fd = -1;
 	l->open--;
-	if (!l->hold && l->started < l->count)
+	if (l->per_s) {
+		c->next_idle = l->idle;
+		l->idle = c;
+	} else if (!l->hold && l->started < l->count) {
 		start_one(l, c);
+	}
 }
 
 /* True once the byte is back. */
@@ -153,28 +170,50 @@ failed:
 	next_or_rest(l, c);
 }
 
-static void load_run(struct load *l)
+static void load_begin(struct load *l)
 {
-	struct epoll_event events[256];
-	size_t next = 0;
-
+	l->n_conns = l->hold ? l->count : l->at_once;
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (l->epoll < 0)
 		BENCH_DIE("epoll");
-	l->conns = calloc(l->hold ? l->count : l->at_once, sizeof(*l->conns));
+	l->conns = calloc(l->n_conns, sizeof(*l->conns));
 	l->first_byte_s = calloc(l->count, sizeof(*l->first_byte_s));
 	if (!l->conns || !l->first_byte_s)
 		BENCH_DIE("calloc");
-	while (l->done < l->count) {
-		int n;
+	l->begun_s = l->ended_s = bench_now_s();
+}
 
-		while (next < (l->hold ? l->count : l->at_once) && l->started < l->count &&
-		       l->started - l->done < l->at_once)
-			start_one(l, &l->conns[next++]);
-		n = epoll_wait(l->epoll, events, 256, STALL_S * 1000);
+/* Begins those that are due; how many milliseconds until the next is, or it is too late for any. */
+static int start_due(struct load *l, size_t *fresh)
+{
+	struct conn *c;
+
+	while ((*fresh < l->n_conns || l->idle) && l->started < l->count &&
+	       l->started - l->done < l->at_once) {
+		double ms = (l->begun_s + next_due_s(l) - bench_now_s()) * 1e3;
+
+		if (ms > 0)
+			return (int)ms + 1;
+		c = l->idle ? l->idle : &l->conns[(*fresh)++];
+		if (c == l->idle)
+			l->idle = c->next_idle;
+		start_one(l, c);
+	}
+	return STALL_S * 1000;
+}
+
+static void load_run(struct load *l)
+{
+	struct epoll_event events[256];
+	size_t fresh = 0;
+
+	load_begin(l);
+	while (l->done < l->count) {
+		int n = epoll_wait(l->epoll, events, 256, start_due(l, &fresh));
+
 		if (n < 0 && errno != EINTR)
 			BENCH_DIE("epoll_wait");
-		if (n == 0) {
+		if (n == 0 && bench_now_s() - l->ended_s > STALL_S) {
 			errno = ETIMEDOUT;
 			BENCH_DIE("%zu of %zu done", l->done, l->count);
 		}
@@ -244,7 +283,7 @@ static int usage(void)
 	fprintf(stderr,
 		"usage: connect serve [--mptcp] ADDR:PORT |\n"
 		"       connect run|hold [--tcp] [--convert SERVER] [--spread N] [--times]\n"
-		"                        ADDR:PORT COUNT AT_ONCE\n");
+		"                        [--per-s N] ADDR:PORT COUNT AT_ONCE\n");
 	return 2;
 }
 
@@ -261,6 +300,8 @@ static int load_options(struct load *l, int argc, char **argv)
 			l->times = true;
 		} else if (!strcmp(argv[i], "--spread") && i + 1 < argc) {
 			l->spread = (uint32_t)bench_number(argv[++i], SPREAD_MAX);
+		} else if (!strcmp(argv[i], "--per-s") && i + 1 < argc) {
+			l->per_s = bench_number(argv[++i], COUNT_MAX);
 		} else if (!strcmp(argv[i], "--convert") && i + 1 < argc) {
 			l->convert = true;
 			server = bench_ep(argv[++i]);

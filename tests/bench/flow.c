@@ -4,7 +4,7 @@
  * other, straight or through a proxy.
  *
  *   flow serve sink ADDR:PORT
- *   flow serve source ADDR:PORT BYTES
+ *   flow serve source ADDR:PORT BYTES [MBIT_S]
  *   flow get|put [--tcp] [--convert SERVER [--late]] ADDR:PORT BYTES
  *
  * The sink answers with the number of bytes it got, so that the client knows they all arrived. The
@@ -21,9 +21,12 @@
 #endif
 
 #define CHUNK_BYTES (256 * 1024)
+#define PACED_BYTES (64 * 1024)
+#define MBIT_S_MAX  1000000
 #define BYTES_MAX   (1ULL << 44)
 
-static uint64_t source_bytes; /* 0: a sink */
+static uint64_t source_bytes;  /* 0: a sink */
+static uint64_t source_mbit_s; /* what it offers; 0: as much as goes */
 
 /* 0, or -1 when the peer went away. */
 static int write_all(int fd, const void *data, size_t len)
@@ -43,16 +46,31 @@ static int write_all(int fd, const void *data, size_t len)
 	return 0;
 }
 
+/* Until so many bytes are due. Who is late sends on at once. */
+static void pace(double start_s, uint64_t sent)
+{
+	double wait_s;
+
+	if (!source_mbit_s)
+		return;
+	wait_s = start_s + (double)sent * 8 / ((double)source_mbit_s * 1e6) - bench_now_s();
+	if (wait_s > 0)
+		usleep((useconds_t)(wait_s * 1e6));
+}
+
 static int send_bytes(int fd, uint64_t total)
 {
 	static const uint8_t zero[CHUNK_BYTES];
+	size_t most = source_mbit_s ? PACED_BYTES : sizeof(zero);
+	double start = bench_now_s();
 
-	while (total > 0) {
-		size_t n = total < sizeof(zero) ? (size_t)total : sizeof(zero);
+	for (uint64_t left = total; left > 0;) {
+		size_t n = left < most ? (size_t)left : most;
 
 		if (write_all(fd, zero, n))
 			return -1;
-		total -= n;
+		left -= n;
+		pace(start, total - left);
 	}
 	return 0;
 }
@@ -199,7 +217,7 @@ static int transfer(bool get, const struct mg_ep *to, const struct mg_ep *server
 static int usage(void)
 {
 	fprintf(stderr,
-		"usage: flow serve sink ADDR:PORT | flow serve source ADDR:PORT BYTES |\n"
+		"usage: flow serve sink ADDR:PORT | flow serve source ADDR:PORT BYTES [MBIT_S] |\n"
 		"       flow get|put [--tcp] [--convert SERVER [--late]] ADDR:PORT BYTES\n");
 	return 2;
 }
@@ -213,10 +231,12 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc >= 4 && !strcmp(argv[1], "serve")) {
 		to = bench_ep(argv[3]);
-		if (!strcmp(argv[2], "source") && argc == 5)
+		if (!strcmp(argv[2], "source") && (argc == 5 || argc == 6))
 			source_bytes = bench_number(argv[4], BYTES_MAX);
 		else if (strcmp(argv[2], "sink") != 0 || argc != 4)
 			return usage();
+		if (argc == 6)
+			source_mbit_s = bench_number(argv[5], MBIT_S_MAX);
 		return serve(&to);
 	}
 	if (argc < 4 || (strcmp(argv[1], "get") != 0 && strcmp(argv[1], "put") != 0))

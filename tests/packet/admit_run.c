@@ -222,23 +222,42 @@ static void hang_array(const struct bpf_map *outer, uint32_t set, const void *va
 	hang(outer, set, fd);
 }
 
-void admit_put(struct admit_run *r, const struct admit_tables *t)
+static void hang_prefixes(const struct bpf_map *outer, uint32_t set, const struct admit_tables *t)
 {
-	struct mg_policy_bpf *s = r->skel;
-	uint32_t set = 1 - r->now, zero = 0;
 	int fd = inner(BPF_MAP_TYPE_HASH, sizeof(struct mg_prefix_key),
 		       sizeof(struct mg_prefix_value), (uint32_t)t->n_prefixes);
 
 	for (size_t i = 0; i < t->n_prefixes; i++)
 		put(fd, &t->prefixes[i].key, &t->prefixes[i].value);
-	hang(s->maps.mg_prefixes, set, fd);
-	hang_array(s->maps.mg_ranges, set, t->ranges, sizeof(t->ranges[0]), (uint32_t)t->n_ranges);
-	hang_array(s->maps.mg_cells, set, t->cells, sizeof(t->cells[0]),
-		   ADMIT_CLASSES * ADMIT_SERVICE * ADMIT_ACCESS);
-	hang_array(s->maps.mg_terms, set, t->terms, sizeof(t->terms[0]), ADMIT_TERMS);
-	hang_array(s->maps.mg_svc_limits, set, t->limits, sizeof(t->limits[0]), ADMIT_SERVICE);
+	hang(outer, set, fd);
+}
+
+#define DIFFERS(t, was, what) (memcmp((t)->what, (was)->what, sizeof((t)->what)) != 0)
+
+/* To hang a map waits for all who may look at the one before: it stays if it holds the same. */
+void admit_put(struct admit_run *r, const struct admit_tables *t)
+{
+	struct mg_policy_bpf *s = r->skel;
+	uint32_t set = 1 - r->now, zero = 0;
+	const struct admit_tables *was = &r->holds[set];
+	bool all = !was->set.active;
+
+	if (all || was->n_prefixes != t->n_prefixes || DIFFERS(t, was, prefixes))
+		hang_prefixes(s->maps.mg_prefixes, set, t);
+	if (all || was->n_ranges != t->n_ranges || DIFFERS(t, was, ranges))
+		hang_array(s->maps.mg_ranges, set, t->ranges, sizeof(t->ranges[0]),
+			   (uint32_t)t->n_ranges);
+	if (all || DIFFERS(t, was, cells))
+		hang_array(s->maps.mg_cells, set, t->cells, sizeof(t->cells[0]),
+			   ADMIT_CLASSES * ADMIT_SERVICE * ADMIT_ACCESS);
+	if (all || DIFFERS(t, was, terms))
+		hang_array(s->maps.mg_terms, set, t->terms, sizeof(t->terms[0]), ADMIT_TERMS);
+	if (all || DIFFERS(t, was, limits))
+		hang_array(s->maps.mg_svc_limits, set, t->limits, sizeof(t->limits[0]),
+			   ADMIT_SERVICE);
 	put(bpf_map__fd(s->maps.mg_policy_set), &set, &t->set);
 	put(bpf_map__fd(s->maps.mg_policy_now), &zero, &set);
+	r->holds[set] = *t;
 	r->now = set;
 }
 

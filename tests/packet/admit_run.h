@@ -41,7 +41,8 @@ struct admit_tables {
 struct admit_run {
 	struct mg_policy_bpf *skel;
 	struct mg_doors_bpf *doors;
-	uint32_t now; /* the set in force */
+	uint32_t now;		      /* the set in force */
+	struct admit_tables holds[2]; /* what was put into each */
 };
 
 int admit_run_open(struct admit_run *r);

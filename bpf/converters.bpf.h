@@ -22,7 +22,13 @@ static __always_inline bool mg_is_converter(const struct mg_endpoint *ep)
 	/* Verifiers of 6.1 take no key from memory a global function was given. */
 	struct mg_endpoint key = *ep;
 
-	return bpf_map_lookup_elem(&mg_converters, &key) != NULL;
+	return key.port && bpf_map_lookup_elem(&mg_converters, &key) != NULL;
+}
+
+/* Is `ep`, without a port and in a map, the address of one? */
+static __always_inline bool mg_converter_has_ip(const struct mg_endpoint *ep)
+{
+	return bpf_map_lookup_elem(&mg_converters, ep) != NULL;
 }
 
 #endif

@@ -9,7 +9,9 @@
 #include "arrive.bpf.h"
 #include "decision.bpf.h"
 #include "clients.bpf.h"
+#include "converters.bpf.h"
 #include "neighbours.bpf.h"
+#include "unread.bpf.h"
 
 /* ---- from servers, and from proxies ---------------------------------------------------------- */
 
@@ -203,6 +205,23 @@ static __always_inline void mg_decide_forget(const struct mg_steer_scratch *s)
 		mg_flow_forget(&s->arrival.tuple);
 }
 
+/* What hides from admission: true if it is refused for that. */
+static __always_inline bool mg_decide_unread(struct xdp_md *ctx, struct mg_decision *d, __u32 dry)
+{
+	const struct mg_gate *gate = mg_gate();
+
+	if (!gate || !mg_gate_is_manned() || !mg_unread_look(ctx) ||
+	    (!mg_converter_has_ip(&gate->syn.tuple.server) &&
+	     !mg_virtual_has_ip(&gate->syn.tuple.server)) ||
+	    !mg_unread_is_refused(ctx, gate))
+		return false;
+	d->policy = gate->who.policy;
+	d->admitted = 1;
+	d->refusal = MG_REFUSAL_UNREADABLE;
+	mg_decide_refuse(d, MG_GATE_SERVER, MG_REFUSAL_UNREADABLE, MG_REFUSE_DROP, dry);
+	return true;
+}
+
 static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratch *s, __u32 dry)
 {
 	const struct mg_gateway *g = mg_gateway_wanted();
@@ -211,6 +230,9 @@ static __always_inline void mg_decide(struct xdp_md *ctx, struct mg_steer_scratc
 	s->clamp = 0;
 	if (s->arrival.is_tcp && mg_is_opening(&s->arrival))
 		mg_arrive_options(ctx);
+	if (mg_unread_is_suspect(s->arrival.class, s->arrival.reason) &&
+	    mg_decide_unread(ctx, &s->decision, dry))
+		return;
 	if (s->arrival.unwrapped) {
 		s->decision.why = MG_STEER_UNWRAPPED;
 		mg_decide_unwrapped(ctx);

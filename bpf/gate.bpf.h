@@ -84,7 +84,8 @@ __noinline int mg_gate_meet(struct xdp_md *ctx, __u32 kind)
 static __always_inline bool mg_gate_is_untrusted(enum mg_refusal refusal)
 {
 	return refusal == MG_REFUSAL_NO_COOKIE || refusal == MG_REFUSAL_BAD_COOKIE ||
-	       refusal == MG_REFUSAL_NO_TOKEN || refusal == MG_REFUSAL_TRANSIT;
+	       refusal == MG_REFUSAL_NO_TOKEN || refusal == MG_REFUSAL_TRANSIT ||
+	       refusal == MG_REFUSAL_UNREADABLE;
 }
 
 /* A session, by who was met: enum mg_refusal. Nothing is charged. */

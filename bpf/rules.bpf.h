@@ -10,7 +10,7 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 2 * MG_VIRTUAL_MAX); /* old and new set at once */
+	__uint(max_entries, 4 * MG_VIRTUAL_MAX); /* old and new set at once, and addresses alone */
 	__type(key, struct mg_endpoint);
 	__type(value, __u32);
 } mg_virtual SEC(".maps");
@@ -28,6 +28,12 @@ static __always_inline __u32 mg_virtual_group(const struct mg_endpoint *ep)
 	const __u32 *group = bpf_map_lookup_elem(&mg_virtual, ep);
 
 	return group ? *group : 0;
+}
+
+/* Is `ep`, without a port, the address of a virtual one? */
+static __always_inline bool mg_virtual_has_ip(const struct mg_endpoint *ep)
+{
+	return bpf_map_lookup_elem(&mg_virtual, ep) != NULL;
 }
 
 /* Do the first `bits` of the two agree? */

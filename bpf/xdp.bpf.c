@@ -10,6 +10,7 @@
 #include "parse.bpf.h"
 #include "classify.bpf.h"
 #include "syn.bpf.h"
+#include "unread.bpf.h"
 #include "count.bpf.h"
 
 #include "abi/steer.h"
@@ -21,6 +22,17 @@ struct {
 	__uint(priority, 20);
 	__uint(XDP_PASS, 1);
 } XDP_RUN_CONFIG(mg_xdp);
+
+/* An outcome. What would open a session or a join, hidden, is not let in from a third party. */
+static __always_inline int mg_unread(struct xdp_md *ctx)
+{
+	const struct mg_gate *g = mg_gate();
+
+	if (!g || !mg_gate_is_manned() || !mg_unread_look(ctx) ||
+	    !mg_converter_has_ip(&g->syn.tuple.server) || !mg_unread_is_refused(ctx, g))
+		return MG_OUTCOME_PASS;
+	return mg_gate_refuse(MG_GATE_SERVER, MG_REFUSAL_UNREADABLE, MG_REFUSE_DROP);
+}
 
 SEC("xdp.frags")
 int mg_xdp(struct xdp_md *ctx)
@@ -46,6 +58,8 @@ int mg_xdp(struct xdp_md *ctx)
 		syn.from_access = mg_side == MG_SIDE_ACCESS;
 		outcome = mg_opening_syn(ctx, &syn, &c);
 	}
+	if (mg_unread_is_suspect(c.class, c.reason))
+		outcome = mg_unread(ctx);
 	mg_count(c.class, mg_outcome_verdict(outcome), mg_outcome_reason(outcome, c.reason));
 	return mg_outcome_action(outcome);
 }

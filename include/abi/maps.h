@@ -12,8 +12,9 @@
 /* skb->mark of a return packet that one of this host's transparent sockets waits for */
 #define MG_ABI_MARK 0x6d670000U
 
-#define MG_CONVERTERS_MAX	  1024
-#define MG_CONVERTERS_MAP_ENTRIES (2 * MG_CONVERTERS_MAX) /* old and new set at once */
+#define MG_CONVERTERS_MAX 1024
+/* Old and new set at once, and the address of each alone */
+#define MG_CONVERTERS_MAP_ENTRIES (4 * MG_CONVERTERS_MAX)
 #define MG_SYNACKS_MAX		  16384
 #define MG_SYNACK_OPTIONS	  40 /* what a TCP header has room for */
 
@@ -47,7 +48,8 @@ struct mg_reason_counters {
 };
 MG_ABI_SIZE(struct mg_reason_counters, 8 * MG_REASON_COUNT);
 
-/* mg_converters: struct mg_endpoint -> its place in the configuration's listen list */
+/* mg_converters: struct mg_endpoint -> its place in the configuration's listen list; with port 0:
+ * some of them has this address */
 struct mg_converter {
 	__u32 listener;
 };

@@ -129,7 +129,8 @@ struct mg_slot {
 };
 MG_ABI_SIZE(struct mg_slot, 8);
 
-/* mg_virtual: hash, struct mg_endpoint -> __u32 group */
+/* mg_virtual: hash, struct mg_endpoint -> __u32 group; with port 0, and group 0: some of them has
+ * this address */
 
 /* mg_rules: array of MG_RULES_MAX, the first that fits decides, for MP_CAPABLE and MP_JOIN SYNs
  * from access interfaces to addresses that are not virtual, nor this host's or a proxy's own */

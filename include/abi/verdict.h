@@ -40,7 +40,8 @@
 	X(NO_COOKIE, no_cookie, "third-party access: no Convert message with a cookie")     \
 	X(BAD_COOKIE, bad_cookie, "third-party access: a cookie that is not valid")         \
 	X(NO_TOKEN, no_token, "third-party access: a join whose token is not known")        \
-	X(TRANSIT, transit, "third-party access: MPTCP to others than us, not wanted")
+	X(TRANSIT, transit, "third-party access: MPTCP to others than us, not wanted")      \
+	X(UNREADABLE, unreadable, "third-party access: TCP to us that hides what it is, or lies")
 
 #define MG_REASONS(X)                                                                           \
 	/* class other */                                                                       \

@@ -93,6 +93,9 @@ static void put_virtual(struct world *w, const char *ip, uint32_t group)
 
 	steer_ip(ep.ip, ip);
 	steer_put(STEER_MAP(&w->run, mg_virtual), &ep, &group);
+	ep.port = 0;
+	group = 0;
+	steer_put(STEER_MAP(&w->run, mg_virtual), &ep, &group);
 }
 
 void world_gateway(struct world *w)

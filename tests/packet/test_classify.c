@@ -236,7 +236,7 @@ static bool is_of_steering(enum mg_reason reason)
 /* Said where there are policies: test_gate_* */
 static bool is_of_admission(enum mg_reason reason)
 {
-	return reason >= MG_REASON_DENIED && reason <= MG_REASON_TRANSIT;
+	return reason >= MG_REASON_DENIED && reason <= MG_REASON_UNREADABLE;
 }
 
 static void test_every_reason_has_a_row(void **state)

@@ -72,7 +72,7 @@ static void check_all(void)
 	assert_string_equal(p.name, "one");
 	assert_int_equal(mg_steer_get_group(gw_steer, 1, &g), 0);
 	assert_string_equal(g.name, "all");
-	assert_int_equal(gw_entries("mg_virtual"), 2);
+	assert_int_equal(gw_entries("mg_virtual"), 4);
 	for (uint32_t i = 0; i < MG_RING_SLOTS; i++)
 		if (mg_steer_ring(gw_steer, 1)[i].current != 1)
 			fail_msg("slot %u is lost", i);

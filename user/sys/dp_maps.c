@@ -28,6 +28,8 @@ static bool is_listed(const struct mg_endpoint *key, const struct mg_ep *eps, si
 
 	for (size_t i = 0; i < n; i++) {
 		mg_endpoint_from_ep(&one, &eps[i]);
+		if (!key->port)
+			one.port = 0;
 		if (!memcmp(&one, key, sizeof(one)))
 			return true;
 	}
@@ -65,6 +67,9 @@ int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *ep
 		struct mg_endpoint key;
 
 		mg_endpoint_from_ep(&key, &eps[i]);
+		if (bpf_map_update_elem(m->converters, &key, &value, BPF_ANY))
+			return -errno;
+		key.port = 0;
 		if (bpf_map_update_elem(m->converters, &key, &value, BPF_ANY))
 			return -errno;
 	}

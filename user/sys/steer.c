@@ -149,15 +149,21 @@ static uint32_t *widened(const uint16_t *from, size_t n)
 	return to;
 }
 
+/* Each twice: with its port, and the address alone. */
 int mg_steer_set_virtual(struct mg_steer *s, const struct mg_ep *eps, const uint16_t *groups,
 			 size_t n)
 {
-	struct mg_endpoint *keys = array_of(n, sizeof(*keys));
+	struct mg_endpoint *keys = array_of(2 * n, sizeof(*keys));
+	uint32_t *values = array_of(2 * n, sizeof(*values));
 
-	for (size_t i = 0; keys && i < n; i++)
+	for (size_t i = 0; keys && values && i < n; i++) {
 		mg_endpoint_from_ep(&keys[i], &eps[i]);
-	return replace_with(s->virtuals, keys, sizeof(*keys), widened(groups, n), sizeof(uint32_t),
-			    n, MG_VIRTUAL_MAX);
+		keys[n + i] = keys[i];
+		keys[n + i].port = 0;
+		values[i] = groups[i];
+	}
+	return replace_with(s->virtuals, keys, sizeof(*keys), values, sizeof(*values), 2 * n,
+			    2 * (size_t)MG_VIRTUAL_MAX);
 }
 
 int mg_steer_set_neighbours(struct mg_steer *s, const struct mg_neighbour *at,

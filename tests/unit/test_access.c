@@ -49,6 +49,17 @@ static void pass(uint64_t ms)
 	mg_timers_run(&loop.timers, loop.now_ms);
 }
 
+/* What was logged of it, and the address it has of a pool, outlive the daemon. */
+static void an_identity_has_its_number_for_good(void **state)
+{
+	uint64_t alice = mg_feed_identity_number(feed, "262010000000001");
+
+	assert_true(alice && alice != mg_feed_identity_number(feed, "262010000000002"));
+	down(state);
+	up(state);
+	assert_true(mg_feed_identity_number(feed, "262010000000001") == alice);
+}
+
 static void a_word_is_written_through(void **state)
 {
 	struct mg_prefix p = prefix_of("10.1.2.3/32");
@@ -286,11 +297,17 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
 	const struct CMUnitTest tests[] = {
-		T(a_word_is_written_through),	     T(prefixes_are_masked),
-		T(what_fails_leaves_what_was),	     T(words_end),
-		T(many_that_end_at_once_are_spread), T(an_older_word_of_another_is_none),
-		T(identities_keep_their_numbers),    T(idle_identities_are_bounded),
-		T(classes_are_by_identity),	     T(a_reload_looks_up_names_anew),
+		T(a_word_is_written_through),
+		T(an_identity_has_its_number_for_good),
+		T(prefixes_are_masked),
+		T(what_fails_leaves_what_was),
+		T(words_end),
+		T(many_that_end_at_once_are_spread),
+		T(an_older_word_of_another_is_none),
+		T(identities_keep_their_numbers),
+		T(idle_identities_are_bounded),
+		T(classes_are_by_identity),
+		T(a_reload_looks_up_names_anew),
 		T(names_are_fit_to_be_shown),
 	};
 

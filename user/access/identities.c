@@ -2,18 +2,19 @@
 #include "access/identities.h"
 
 #include <string.h>
-#include <sys/random.h>
 
 #include "abi/siphash.h"
 
 #define BUCKETS ((size_t)1 << 19)
 
+/* No secret: what depends on the number, as the address of a pool does, and what was logged of it
+ * is to be the same after a restart, and on other proxies. */
+static const uint8_t key[16] = "mpgate identity";
+
 int mg_identities_init(struct mg_identities *all)
 {
 	memset(all, 0, sizeof(*all));
 	mg_list_init(&all->idle);
-	if (getrandom(all->key, sizeof(all->key), 0) != sizeof(all->key))
-		return -EIO;
 	return mg_index_init(&all->by_number, BUCKETS);
 }
 
@@ -37,7 +38,7 @@ static struct mg_identity *find(const struct mg_identities *all, uint64_t number
 static uint64_t choose(const struct mg_identities *all, const char *text,
 		       struct mg_identity **found)
 {
-	uint64_t number = mg_siphash24(all->key, (const uint8_t *)text, (uint32_t)strlen(text));
+	uint64_t number = mg_siphash24(key, (const uint8_t *)text, (uint32_t)strlen(text));
 
 	for (;; number++) {
 		if (!number)

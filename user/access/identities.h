@@ -2,9 +2,9 @@
 /*
  * Identities of subscribers: a 64-bit number each, for the kernel's side, and their text.
  *
- * An identity has the same number whenever it comes, as long as the daemon lives, so that what is
- * still charged to it is its own: the number is a keyed hash of the text. Texts that nobody refers
- * to any more are kept for a while, for whoever asks what a number means.
+ * An identity has the same number whenever and wherever it comes: the number is a hash of the text.
+ * Only where two texts have the same one, the second gets the next, as long as the daemon lives.
+ * Texts that nobody refers to any more are kept for a while, for whoever asks what a number means.
  */
 #ifndef MG_ACCESS_IDENTITIES_H
 #define MG_ACCESS_IDENTITIES_H
@@ -28,7 +28,6 @@ struct mg_identities {
 	struct mg_index by_number;
 	struct mg_list idle; /* longest idle first */
 	size_t n_idle;
-	uint8_t key[16];
 };
 
 int mg_identities_init(struct mg_identities *all); /* 0 or -errno; to be freed in any case */

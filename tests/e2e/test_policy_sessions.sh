@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # A subscriber's sessions are limited: N are in, the next one hears Error 64 with the delay, and when one
 # ends there is room for one. Rates, and their bursts. What the operator denies.
+# test: vm=6.1
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/policy.sh

@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/logfile.h"
 #include "proxy/sessionlog.h"
 
 #define WORKERS 4
@@ -297,6 +299,38 @@ static void old_files_go(void **state)
 	assert_int_equal(access(name, F_OK), -1);
 }
 
+/* No descriptors, or no inodes: the files move up once, and what there was stays. */
+static void no_new_file_costs_no_old_one(void **state)
+{
+	struct rlimit before, none = { 0 };
+	struct mg_logfile f;
+	char name[160];
+
+	(void)state;
+	assert_int_equal(mg_logfile_open(&f, path, 10, 3), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(mg_logfile_make_room(&f, 10), 0);
+		assert_int_equal(mg_logfile_write(&f, "123456789\n", 10), 10);
+	}
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(mg_logfile_make_room(&f, 10), -EMFILE);
+		assert_int_equal(mg_logfile_write(&f, "abcdefghi\n", 10), 10);
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	for (int i = 1; i < 4; i++) {
+		snprintf(name, sizeof(name), "%s.%d", path, i);
+		assert_int_equal(access(name, F_OK), 0);
+	}
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(mg_logfile_make_room(&f, 10), 0);
+	assert_int_equal(f.bytes, 0);
+	assert_int_equal(access(path, F_OK), 0);
+	mg_logfile_close(&f);
+}
+
 /* Workers go on, what is dropped is counted, the gap is told, and no line is cut in two. */
 static void a_full_disk_makes_nobody_wait(void **state)
 {
@@ -420,6 +454,7 @@ int main(void)
 		cmocka_unit_test(the_longest_line_fits),
 		FILE_TEST(rotation_loses_no_line),
 		FILE_TEST(old_files_go),
+		FILE_TEST(no_new_file_costs_no_old_one),
 		FILE_TEST(a_full_disk_makes_nobody_wait),
 		FILE_TEST(a_reload_opens_it_anew),
 		FILE_TEST(what_cannot_be_opened_changes_nothing),

@@ -65,15 +65,18 @@ int mg_logfile_make_room(struct mg_logfile *f, size_t len)
 
 	if (!f->limit || !f->bytes || f->bytes + len <= f->limit)
 		return 0;
-	err = shift(f);
+	/* Once only: each further time would cost the oldest file, for nothing. */
+	err = f->moved ? 0 : shift(f);
 	if (err)
 		return err;
+	f->moved = true;
 	fd = open(f->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, MODE);
 	if (fd < 0)
 		return -errno;
 	close(f->fd);
 	f->fd = fd;
 	f->bytes = 0;
+	f->moved = false;
 	return 0;
 }
 

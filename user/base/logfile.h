@@ -6,6 +6,7 @@
 #ifndef MG_BASE_LOGFILE_H
 #define MG_BASE_LOGFILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct mg_logfile {
 	uint64_t bytes;	   /* in it */
 	uint64_t limit;	   /* in bytes; 0: none */
 	unsigned int keep; /* old ones */
+	bool moved;	   /* it has an old one's name, and none is there in its place yet */
 };
 
 /* Appends to what is there. 0 or -errno. */

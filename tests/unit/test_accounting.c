@@ -271,6 +271,44 @@ static void on_and_off_are_of_one_nas(void **state)
 	assert_int_equal(n_rows, 0);
 }
 
+/* However many they are, others have their turn in between; and who starts meanwhile stays. */
+static void a_restart_ends_them_piece_by_piece(void **state)
+{
+	enum { MANY = 20000 };
+	struct mg_radius_request r = request(MG_RADIUS_ON, "");
+	char id[16];
+	size_t n;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(id, sizeof(id), "%d", i);
+		assert_int_equal(tell(MG_RADIUS_START, id, i < 8 ? "10.0.0.1" : "", "bob"), 0);
+	}
+	assert_int_equal(apply(&r), 0);
+	n = mg_accounting_sessions(accounting);
+	assert_in_range(n, MANY / 2, MANY - 1);
+	/* Which of them are over already, nobody can tell. */
+	for (int i = 0; i < MANY; i += 100) {
+		snprintf(id, sizeof(id), "%d", i);
+		assert_int_equal(tell(i % 200 ? MG_RADIUS_START : MG_RADIUS_INTERIM, id,
+				      i ? "" : "10.0.0.2", "carol"),
+				 0);
+	}
+	assert_int_equal(apply(&(struct mg_radius_request){ .status = MG_RADIUS_ON,
+							    .nas_identifier = span("other") }),
+			 0);
+	tell(MG_RADIUS_START, "late", "10.0.0.3", "dave");
+	for (int i = 0; i < 100; i++)
+		pass(1);
+	assert_int_equal(mg_accounting_sessions(accounting), 1);
+	assert_int_equal(n_rows, 1);
+	assert_string_equal(who("10.0.0.3"), "dave");
+	r.status = MG_RADIUS_OFF;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(apply(&r), 0);
+	assert_int_equal(n_rows, 0);
+}
+
 static void silence_ends_sessions(void **state)
 {
 	(void)state;
@@ -398,6 +436,7 @@ int main(void)
 		T(an_interim_may_move_and_add),
 		T(two_addresses_are_one_subscriber),
 		T(on_and_off_are_of_one_nas),
+		T(a_restart_ends_them_piece_by_piece),
 		T(silence_ends_sessions),
 		T(a_command_and_radius_take_turns),
 		T(what_cannot_be_applied_is_tried_again),

@@ -16,11 +16,22 @@
 #define BUCKETS	    ((size_t)1 << 18)
 #define MS_PER_S    1000ULL
 #define DELAY_MAX_S 86400
+/* So many restarts of NASs are looked after at a time; what is beyond ends its sessions at once. */
+#define RESTARTS_MAX 64
 
 struct client {
 	struct mg_list node;
 	struct in6_addr address;
 	struct mg_list sessions;
+};
+
+/* A NAS that is on or off: what it said until then is over. */
+struct restart {
+	struct mg_list node;
+	struct in6_addr client;
+	uint64_t last_serial;
+	struct mg_radius_request nas; /* nothing else of it counts */
+	uint8_t text[];		      /* NAS-Identifier */
 };
 
 struct mg_accounting {
@@ -33,6 +44,9 @@ struct mg_accounting {
 	size_t n_ended;
 	struct mg_deadlines deadlines;
 	struct mg_walk renewal;
+	struct mg_list restarts;
+	size_t n_restarts;
+	struct mg_walk ending; /* of sessions that are over by a restart */
 	uint64_t next_serial;
 	uint8_t key[16];
 	struct mg_accounting_counters counters;
@@ -238,6 +252,20 @@ static int await_staleness(struct mg_accounting *a, struct mg_accounted *s)
 	return 0;
 }
 
+static bool is_over(const struct mg_accounting *a, const struct mg_accounted *s)
+{
+	struct mg_list *at;
+
+	mg_list_for_each (at, &a->restarts) {
+		const struct restart *r = mg_container_of(at, struct restart, node);
+
+		if (!s->ended && s->serial <= r->last_serial &&
+		    mg_ip_equal(&s->client, &r->client) && same_nas(s, &r->nas))
+			return true;
+	}
+	return false;
+}
+
 static int begin(struct mg_accounting *a, const struct in6_addr *client,
 		 const struct mg_radius_request *r)
 {
@@ -245,6 +273,10 @@ static int begin(struct mg_accounting *a, const struct in6_addr *client,
 	struct mg_accounted *s = find(a, client, r);
 	int err = 0;
 
+	if (s && is_over(a, s)) {
+		free_session(a, s);
+		s = NULL;
+	}
 	if (s && (is_before(&when, &s->when) || (s->ended && r->status == MG_RADIUS_INTERIM))) {
 		a->counters.late++;
 		return 0;
@@ -290,12 +322,59 @@ static void end_all(struct mg_accounting *a, struct client *c, const struct mg_r
 	}
 }
 
+static bool end_over(void *ctx, struct mg_index_node *node)
+{
+	struct mg_accounting *a = ctx;
+	struct mg_accounted *s = mg_container_of(node, struct mg_accounted, node);
+	bool over = is_over(a, s);
+
+	if (over)
+		free_session(a, s);
+	return over;
+}
+
+static void forget_restarts(struct mg_accounting *a)
+{
+	while (!mg_list_empty(&a->restarts))
+		free(mg_container_of(mg_list_pop(&a->restarts), struct restart, node));
+	a->n_restarts = 0;
+}
+
+static bool note_restart(struct mg_accounting *a, const struct in6_addr *client,
+			 const struct mg_radius_request *r)
+{
+	struct restart *restart;
+
+	if (a->ending.next >= a->sessions.n_buckets)
+		forget_restarts(a);
+	if (a->n_restarts == RESTARTS_MAX)
+		return false;
+	restart = calloc(1, sizeof(*restart) + r->nas_identifier.len);
+	if (!restart)
+		return false;
+	restart->client = *client;
+	restart->last_serial = a->next_serial;
+	restart->nas.has_nas_ip = r->has_nas_ip;
+	restart->nas.nas_ip = r->nas_ip;
+	restart->nas.nas_identifier = (struct mg_span){ restart->text, r->nas_identifier.len };
+	if (r->nas_identifier.len)
+		memcpy(restart->text, r->nas_identifier.data, r->nas_identifier.len);
+	mg_list_append(&a->restarts, &restart->node);
+	a->n_restarts++;
+	return true;
+}
+
+/* There may be so many sessions that nothing else had its turn for seconds. */
 static void reboot(struct mg_accounting *a, const struct in6_addr *client,
 		   const struct mg_radius_request *r)
 {
 	struct client *c = client_of(a, client, false);
 
-	if (c)
+	if (!c)
+		return;
+	if (note_restart(a, client, r))
+		mg_walk_start(&a->ending);
+	else
 		end_all(a, c, r);
 }
 
@@ -375,8 +454,10 @@ int mg_accounting_open(struct mg_accounting **out, struct mg_loop *l, struct mg_
 	a->config = c;
 	mg_list_init(&a->clients);
 	mg_list_init(&a->ended);
+	mg_list_init(&a->restarts);
 	mg_deadlines_init(&a->deadlines, l);
 	mg_walk_init(&a->renewal, l, &a->sessions, renew, a);
+	mg_walk_init(&a->ending, l, &a->sessions, end_over, a);
 	err = mg_index_init(&a->sessions, BUCKETS);
 	if (!err && getrandom(a->key, sizeof(a->key), 0) != sizeof(a->key))
 		err = -EIO;
@@ -392,6 +473,8 @@ void mg_accounting_close(struct mg_accounting *a)
 	if (!a)
 		return;
 	mg_walk_stop(&a->renewal);
+	mg_walk_stop(&a->ending);
+	forget_restarts(a);
 	mg_deadlines_free(&a->deadlines);
 	if (a->sessions.buckets) {
 		mg_index_for_each(at, after, &a->sessions)

@@ -299,6 +299,27 @@ static void old_files_go(void **state)
 	assert_int_equal(access(name, F_OK), -1);
 }
 
+static void a_deleted_file_is_made_again(void **state)
+{
+	const struct mg_config_sharing cfg = to_file(1, 2);
+	struct mg_sessionlog_record r = record(1);
+	struct mg_sessionlog *log;
+	struct seen seen;
+
+	(void)state;
+	assert_int_equal(mg_sessionlog_open(&log, WORKERS), 0);
+	assert_int_equal(mg_sessionlog_set(log, &cfg), 0);
+	mg_sessionlog_put(log, 0, &r);
+	assert_true(wait_until(lines_of(log) == 1));
+	assert_int_equal(unlink(path), 0);
+	mg_sessionlog_put(log, 0, &r);
+	assert_true(wait_until(lines_of(log) == 2));
+	mg_sessionlog_close(log);
+	seen = look(2);
+	assert_int_equal(seen.lines, 1);
+	free(seen.times);
+}
+
 /* No descriptors, or no inodes: the files move up once, and what there was stays. */
 static void no_new_file_costs_no_old_one(void **state)
 {
@@ -455,6 +476,7 @@ int main(void)
 		FILE_TEST(rotation_loses_no_line),
 		FILE_TEST(old_files_go),
 		FILE_TEST(no_new_file_costs_no_old_one),
+		FILE_TEST(a_deleted_file_is_made_again),
 		FILE_TEST(a_full_disk_makes_nobody_wait),
 		FILE_TEST(a_reload_opens_it_anew),
 		FILE_TEST(what_cannot_be_opened_changes_nothing),

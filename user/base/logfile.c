@@ -59,14 +59,23 @@ static int shift(const struct mg_logfile *f)
 	return err;
 }
 
+/* Deleted; nobody will ever read what is written to it. */
+static bool is_gone(const struct mg_logfile *f)
+{
+	struct stat st;
+
+	return !fstat(f->fd, &st) && !st.st_nlink;
+}
+
 int mg_logfile_make_room(struct mg_logfile *f, size_t len)
 {
+	bool full = f->limit && f->bytes && f->bytes + len > f->limit, gone = is_gone(f);
 	int err, fd;
 
-	if (!f->limit || !f->bytes || f->bytes + len <= f->limit)
+	if (!full && !gone)
 		return 0;
 	/* Once only: each further time would cost the oldest file, for nothing. */
-	err = f->moved ? 0 : shift(f);
+	err = f->moved || gone ? 0 : shift(f);
 	if (err)
 		return err;
 	f->moved = true;

@@ -21,8 +21,9 @@ struct mg_logfile {
 
 /* Appends to what is there. 0 or -errno. */
 int mg_logfile_open(struct mg_logfile *f, const char *path, uint64_t limit, unsigned int keep);
-/* Before lines of so many bytes are written: renames if they would not fit. If that cannot be, goes
- * on with the file there is: 0, or -errno. */
+/* Before lines of so many bytes are written: renames if they would not fit, and begins a new file
+ * also if somebody deleted this one. If that cannot be, goes on with the file there is: 0, or
+ * -errno. */
 int mg_logfile_make_room(struct mg_logfile *f, size_t len);
 /* How many of the bytes are written: fewer, or -errno, if the disk is full or worse. */
 long mg_logfile_write(struct mg_logfile *f, const void *data, size_t len);

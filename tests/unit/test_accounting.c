@@ -361,6 +361,11 @@ static void what_cannot_be_applied_is_tried_again(void **state)
 	assert_int_equal(tell(MG_RADIUS_START, "1", "10.0.0.1", "bob"), 0);
 	assert_int_equal(n_rows, 1);
 	assert_int_equal(mg_accounting_sessions(accounting), 1);
+	/* What it no longer has does not stay for that. */
+	set_error = -ENOSPC;
+	assert_int_equal(tell(MG_RADIUS_START, "1", "10.0.0.2", "bob"), -ENOSPC);
+	assert_int_equal(tell(MG_RADIUS_STOP, "1", "", ""), 0);
+	assert_int_equal(n_rows, 0);
 }
 
 static void types_change_with_a_reload(void **state)

@@ -159,9 +159,8 @@ int mg_accounted_tell(struct mg_accounted *s, struct mg_feed *feed, const struct
 		if (err == -ESTALE)
 			err = 0;
 	}
-	if (!err)
-		take_back_others(s, feed, all, n);
-	/* After an error too: what was said is to be taken back at its Stop. */
+	/* After an error too: what was said is to be taken back, now or at its Stop. */
+	take_back_others(s, feed, all, n);
 	if (kept)
 		memcpy(kept, all, n * sizeof(*kept));
 	free(s->prefixes);

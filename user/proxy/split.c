@@ -49,6 +49,19 @@ void mg_split_forget(struct mg_split *s)
 	s->gives_way = false;
 }
 
+void mg_split_change(struct mg_split *s)
+{
+	for (unsigned int i = 0; i < s->n; i++) {
+		struct mg_split_path *p = &s->path[i];
+
+		p->surplus = p->bar = 0;
+		p->since_us = 0;
+		p->is_short = false;
+	}
+	s->free_until_us = s->free_for_us = s->quiet_us = 0;
+	s->gives_way = false;
+}
+
 static bool shares(const struct mg_split_path *p)
 {
 	return p->usable && p->weight;

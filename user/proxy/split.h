@@ -53,8 +53,11 @@ struct mg_split {
 	bool gives_way; /* for status: some path is short, and the others are free */
 };
 
-/* Forgets all but weights and `strict`: after a rest, or when weights change. */
+/* Forgets all but weights and `strict`: after a rest. */
 void mg_split_forget(struct mg_split *s);
+/* Weights or `strict` are others from now on: what is owed counts from here, what paths can do is
+ * still known, and none is free meanwhile. */
+void mg_split_change(struct mg_split *s);
 /* One look. `waiting`: bytes are waiting that the caps keep, or that the paths do not take. */
 void mg_split_look(struct mg_split *s, uint64_t now_us, bool waiting);
 

@@ -98,6 +98,8 @@ static void ask(struct mg_spread *sp, struct mg_subflow_now *sub, bool backup)
 	const struct mg_mptcp_subflow *ends = &sub->now.ends;
 	int err;
 
+	if (!sub->asked && mg_prio_was_asked(p, &sp->waiting, &ends->remote))
+		sub->asked = sub->asked_backup = true;
 	if (sub->asked ? sub->asked_backup == backup : !backup && !sp->waiting.listed)
 		return;
 	mg_prio_carries(p, &sp->waiting, &ends->remote, !backup);
@@ -204,14 +206,21 @@ static uint64_t now_us(void)
 	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
 }
 
+/* What a client sends is of interest where it is told how to: by modes. */
+static uint64_t moved_bytes(const struct mg_spread *sp)
+{
+	const struct mg_session *s = sp->session;
+
+	return s->down.bytes + (steers_by_prio(sp->steering) ? s->up.bytes : 0);
+}
+
 static void look(struct mg_spread *sp)
 {
-	struct mg_session *s = sp->session;
 	uint64_t us = now_us();
 	bool waiting;
 
 	sp->looked_ms = us / 1000;
-	sp->looked_bytes = s->down.bytes;
+	sp->looked_bytes = moved_bytes(sp);
 	if (!mg_subflows_see(&sp->subflows, sp->looked_ms))
 		return;
 	tell_laws(sp);
@@ -248,10 +257,9 @@ static void look_again(struct mg_spread *sp, uint64_t now_ms)
 static void timer_fired(struct mg_timer *t)
 {
 	struct mg_spread *sp = mg_container_of(t, struct mg_spread, timer);
-	struct mg_session *s = sp->session;
-	uint64_t now_ms = s->worker->loop.now_ms;
+	uint64_t now_ms = sp->session->worker->loop.now_ms;
 
-	if (s->down.bytes != sp->looked_bytes)
+	if (moved_bytes(sp) != sp->looked_bytes)
 		sp->moved_ms = now_ms;
 	look(sp);
 	if (mg_subflows_any_busy(&sp->subflows) || now_ms - sp->moved_ms < REST_MS)
@@ -263,14 +271,15 @@ static void timer_fired(struct mg_timer *t)
 void mg_spread_moved(struct mg_session *s)
 {
 	struct mg_spread *sp = s->spread;
+	uint64_t bytes = sp ? moved_bytes(sp) : 0;
 
-	if (!sp || s->down.bytes == sp->looked_bytes)
+	if (!sp || bytes == sp->looked_bytes)
 		return;
 	if (!mg_timer_armed(&sp->timer)) {
 		sp->moved_ms = s->worker->loop.now_ms;
 		look(sp);
 		look_again(sp, sp->moved_ms);
-	} else if (s->down.bytes - sp->looked_bytes >= LOOK_BYTES &&
+	} else if (bytes - sp->looked_bytes >= LOOK_BYTES &&
 		   now_us() / 1000 - sp->looked_ms >= LOOK_LEAST_MS) {
 		sp->moved_ms = s->worker->loop.now_ms;
 		look(sp);
@@ -314,8 +323,52 @@ static struct mg_spread *spread_new(struct mg_session *s)
 	sp->timer.fire = timer_fired;
 	sp->began_ms = s->worker->loop.now_ms;
 	sp->token = m.token;
-	sp->modes.active = -1;
+	mg_modes_begin(&sp->modes, MG_STEERING_DEFAULT);
 	return sp;
+}
+
+static bool is_as_before(const struct mg_spread *sp, const struct mg_config_policy *policy)
+{
+	const struct mg_subflows_now *all = &sp->subflows;
+	bool same = policy && sp->steering == policy->steering &&
+		    sp->split.strict == policy->strict && sp->split.n == all->n_paths;
+
+	for (unsigned int i = 0; i < all->n && same; i++)
+		same = all->sub[i].former_path == (int)all->sub[i].path;
+	for (unsigned int i = 0; i < all->n_paths && same; i++)
+		same = sp->split.path[i].weight == weight_of(policy, all->access[i]) &&
+		       sp->modes.path[i].rank == rank_of(policy, all->access[i]);
+	return same;
+}
+
+/* Paths have other numbers, perhaps, and other weights, but are what they were. */
+static void keep_paths(struct mg_spread *sp)
+{
+	struct mg_split before = sp->split;
+
+	memset(sp->split.path, 0, sizeof(sp->split.path));
+	sp->split.n = sp->subflows.n_paths;
+	for (unsigned int i = 0; i < sp->subflows.n; i++) {
+		const struct mg_subflow_now *sub = &sp->subflows.sub[i];
+
+		if (sub->former_path >= 0)
+			sp->split.path[sub->path] = before.path[sub->former_path];
+	}
+	mg_split_change(&sp->split);
+}
+
+static void change(struct mg_spread *sp, const struct mg_config_policy *policy)
+{
+	mg_subflows_forget_paths(&sp->subflows);
+	if (!mg_subflows_see(&sp->subflows, now_us() / 1000))
+		memset(&sp->split, 0, sizeof(sp->split));
+	else if (is_as_before(sp, policy))
+		return;
+	else
+		keep_paths(sp);
+	sp->split.strict = policy && policy->strict;
+	sp->steering = policy ? policy->steering : MG_STEERING_DEFAULT;
+	mg_modes_begin(&sp->modes, sp->steering);
 }
 
 void mg_spread_begin(struct mg_session *s)
@@ -333,12 +386,8 @@ void mg_spread_begin(struct mg_session *s)
 	has_split = policy && policy->n_split && !steers_by_prio(policy->steering);
 	if (!has_split)
 		mg_subflows_pace_none(&sp->subflows);
-	mg_subflows_forget_paths(&sp->subflows);
-	memset(&sp->split, 0, sizeof(sp->split));
-	sp->split.strict = policy && policy->strict;
 	sp->has_split = has_split;
-	sp->steering = policy ? policy->steering : MG_STEERING_DEFAULT;
-	mg_modes_begin(&sp->modes, sp->steering);
+	change(sp, policy);
 	expect_joins(sp, steers_by_prio(sp->steering));
 	look(sp);
 	if (mg_subflows_any_busy(&sp->subflows) && !mg_timer_armed(&sp->timer))
@@ -360,11 +409,13 @@ void mg_spread_end(struct mg_session *s)
 
 /* ---- to be shown ----------------------------------------------------------------------------- */
 
-static void describe(const struct mg_spread *sp, const struct mg_mptcp_subflow *ends,
+static void describe(struct mg_spread *sp, const struct mg_mptcp_subflow *ends,
 		     struct mg_spread_row *row)
 {
 	double all = 0;
 
+	/* At a rest nobody looks, but joins are asked all the same. */
+	row->asked_backup = mg_prio_was_asked(prio(sp->session), &sp->waiting, &ends->remote);
 	for (unsigned int i = 0; i < sp->subflows.n; i++)
 		all += sp->subflows.sub[i].lately;
 	for (unsigned int i = 0; i < sp->subflows.n; i++) {
@@ -373,7 +424,8 @@ static void describe(const struct mg_spread *sp, const struct mg_mptcp_subflow *
 		if (!mg_ep_equal(&sub->now.ends.remote, &ends->remote) ||
 		    !mg_ep_equal(&sub->now.ends.local, &ends->local))
 			continue;
-		row->asked_backup = sub->asked && sub->asked_backup;
+		if (sub->asked)
+			row->asked_backup = sub->asked_backup;
 		row->works = sub->health == MG_HEALTH_WELL;
 		row->cap = sub->cap;
 		if (all >= 1)

@@ -59,7 +59,9 @@ static struct mg_subflow_now *find_or_add(struct mg_subflows_now *all,
 	if (all->n == MG_MPTCP_SUBFLOWS_MAX)
 		return NULL;
 	sub = &all->sub[all->n++];
-	*sub = (struct mg_subflow_now){ .cap = UINT64_MAX, .access = MG_CONFIG_NONE };
+	*sub = (struct mg_subflow_now){ .cap = UINT64_MAX,
+				       .access = MG_CONFIG_NONE,
+				       .former_path = -1 };
 	return sub;
 }
 
@@ -199,8 +201,10 @@ void mg_subflows_pace_none(struct mg_subflows_now *all)
 void mg_subflows_forget_paths(struct mg_subflows_now *all)
 {
 	/* A reload may have given access networks other numbers. */
-	for (unsigned int i = 0; i < all->n; i++)
+	for (unsigned int i = 0; i < all->n; i++) {
 		all->sub[i].access_ms = 0;
+		all->sub[i].former_path = (int)all->sub[i].path;
+	}
 	all->n_paths = 0;
 }
 

@@ -22,6 +22,7 @@ struct mg_subflow_now {
 	size_t access;
 	uint64_t access_ms; /* when that was looked up */
 	unsigned int path;
+	int former_path; /* before paths were told apart anew; -1: there was none */
 	enum mg_health health;
 	bool asked, asked_backup; /* asked: at least once */
 	uint64_t cap;		  /* as told; UINT64_MAX: none, or not told */
@@ -46,7 +47,7 @@ struct mg_subflows_now {
 
 /* All of them as they are now; false: that cannot be told now. */
 bool mg_subflows_see(struct mg_subflows_now *all, uint64_t now_ms);
-/* The next look begins to tell paths apart anew. */
+/* The next look begins to tell paths apart anew; each subflow knows which was its path before. */
 void mg_subflows_forget_paths(struct mg_subflows_now *all);
 /* What was sent since the last time goes into each one's share. */
 void mg_subflows_note_shares(struct mg_subflows_now *all);

@@ -179,24 +179,42 @@ void mg_prio_wait_no_more(struct mg_prio *p, struct mg_prio_waiting *w)
 	pthread_mutex_unlock(&p->lock);
 }
 
-static struct mg_ep *find_carrier(struct mg_prio_waiting *w, const struct mg_ep *remote)
+static struct mg_ep *find(struct mg_ep *list, unsigned int n, const struct mg_ep *remote)
 {
-	for (unsigned int i = 0; i < w->n_carries; i++) {
-		if (mg_ep_equal(&w->carries[i], remote))
-			return &w->carries[i];
+	for (unsigned int i = 0; i < n; i++) {
+		if (mg_ep_equal(&list[i], remote))
+			return &list[i];
 	}
 	return NULL;
+}
+
+static struct mg_ep *find_asked(struct mg_prio_waiting *w, const struct mg_ep *remote)
+{
+	return find(w->asked, w->n_asked, remote);
+}
+
+static void note_asked(struct mg_prio_waiting *w, const struct mg_ep *remote)
+{
+	if (find_asked(w, remote))
+		return;
+	/* With no room left, whoever looks at them has long seen the old ones. */
+	if (w->n_asked == MG_PRIO_CARRY_MAX)
+		w->n_asked = 0;
+	w->asked[w->n_asked++] = *remote;
 }
 
 void mg_prio_carries(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote,
 		     bool carries)
 {
-	struct mg_ep *found;
+	struct mg_ep *found, *asked;
 
 	if (!p->open)
 		return;
 	pthread_mutex_lock(&p->lock);
-	found = find_carrier(w, remote);
+	found = find(w->carries, w->n_carries, remote);
+	asked = find_asked(w, remote);
+	if (asked && carries)
+		*asked = w->asked[--w->n_asked];
 	if (found && !carries)
 		*found = w->carries[--w->n_carries];
 	/* With no room left, an old one's event has come and gone. */
@@ -218,7 +236,20 @@ void mg_prio_joined(struct mg_prio *p, uint32_t token, const struct mg_ep *local
 	pthread_mutex_lock(&p->lock);
 	for (w = *bucket(p, token); w && w->token != token; w = w->next)
 		;
-	if (w && !find_carrier(w, remote))
-		set_flags_locked(p, token, local, remote, true);
+	if (w && !find(w->carries, w->n_carries, remote) &&
+	    !set_flags_locked(p, token, local, remote, true))
+		note_asked(w, remote);
 	pthread_mutex_unlock(&p->lock);
+}
+
+bool mg_prio_was_asked(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote)
+{
+	bool asked;
+
+	if (!p->open)
+		return false;
+	pthread_mutex_lock(&p->lock);
+	asked = find_asked(w, remote);
+	pthread_mutex_unlock(&p->lock);
+	return asked;
 }

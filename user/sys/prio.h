@@ -31,6 +31,8 @@ struct mg_prio_waiting {
 	bool listed;
 	struct mg_ep carries[MG_PRIO_CARRY_MAX]; /* remotes of those that are no backups */
 	unsigned int n_carries;
+	struct mg_ep asked[MG_PRIO_CARRY_MAX]; /* remotes of those made backups as they joined */
+	unsigned int n_asked;
 };
 
 struct mg_prio {
@@ -66,6 +68,8 @@ void mg_prio_wait_no_more(struct mg_prio *p, struct mg_prio_waiting *w);
 /* Before mg_prio_set() says so: an event that comes late changes nothing any more. */
 void mg_prio_carries(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote,
 		     bool carries);
+/* Whether that subflow was made a backup as it joined, and nobody has said otherwise since. */
+bool mg_prio_was_asked(struct mg_prio *p, struct mg_prio_waiting *w, const struct mg_ep *remote);
 /* The path manager told of a subflow. */
 void mg_prio_joined(struct mg_prio *p, uint32_t token, const struct mg_ep *local,
 		    const struct mg_ep *remote);

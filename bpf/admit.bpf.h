@@ -76,7 +76,8 @@ __noinline int mg_admit_look(const struct mg_who *who, __u32 flags)
 
 /*
  * A join's SYN, server being our end: charges it, and once only if it is repeated. MG_ADMITTED;
- * enum mg_refusal, after which who->refuse_join is that of its session; -ENOENT: no session of this
+ * enum mg_refusal. Where its session is known, who->refuse_join and who->subscriber are that one's
+ * afterwards; -ENOENT: no session of this
  * host has the token; other -errno: it cannot be said now, the client asks again. A function of its
  * own to the verifier; none of the pointers may be NULL.
  */
@@ -91,8 +92,10 @@ __noinline int mg_admit_join(struct mg_who *who, const struct mg_tuple *tuple, _
 		return MG_E_INVAL;
 	terms = mg_terms_of(who);
 	ret = mg_session_find(&j, token);
-	if (!ret)
+	if (!ret) {
 		who->refuse_join = j.refuse_join;
+		mg_ip_copy16(who->subscriber.ip, j.subscriber.ip);
+	}
 	if (terms && terms->deny)
 		return MG_REFUSAL_DENIED;
 	if (ret)

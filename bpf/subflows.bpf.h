@@ -89,24 +89,39 @@ static __always_inline int mg_session_find(struct mg_joinable *j, __u32 token)
 	return 0;
 }
 
-__noinline int mg_session_count_once(__u32 token, __u32 serial, __u32 limit)
+/* What a subflow is in a session's count */
+static __always_inline __u32 mg_subflow_weight(__u32 confirmed)
+{
+	return confirmed ? 1 : 1 + MG_SUBFLOWS_WAITING;
+}
+
+static __always_inline __u32 mg_subflows_waiting(__u64 word)
+{
+	return ((__u32)word & ~MG_SUBFLOWS_CLOSED) / MG_SUBFLOWS_WAITING;
+}
+
+__noinline int mg_session_count_once(__u32 token, __u32 serial, __u32 limit, __u32 confirmed)
 {
 	struct mg_session_account *s = bpf_map_lookup_elem(&mg_sessions, &token);
-	__u64 was;
+	__u64 was, is;
 
 	if (!s)
 		return MG_E_NOENT;
 	was = *(volatile __u64 *)mg_session_word(s);
 	if (!mg_session_is_live(was, serial))
 		return MG_E_NOENT;
-	if (limit && (__u32)was >= limit)
+	if ((limit && (was & MG_SUBFLOWS_MASK) >= limit) ||
+	    (!confirmed && mg_subflows_waiting(was) >= MG_SUBFLOWS_WAITING_MAX))
 		return MG_REFUSAL_OVER_SESSION_SUBFLOWS;
-	if (__sync_val_compare_and_swap(mg_session_word(s), was, was + 1) != was)
+	is = was + mg_subflow_weight(confirmed);
+	if (__sync_val_compare_and_swap(mg_session_word(s), was, is) != was)
 		return MG_E_AGAIN;
 	return 0;
 }
 
-__noinline int mg_session_uncount_once(__u32 token, __u32 serial)
+/* less: mg_subflow_weight() of one that is no more, or MG_SUBFLOWS_WAITING of one that waits no
+ * more */
+__noinline int mg_session_uncount_once(__u32 token, __u32 serial, __u32 less)
 {
 	struct mg_session_account *s = bpf_map_lookup_elem(&mg_sessions, &token);
 	struct mg_subscriber subscriber;
@@ -118,16 +133,17 @@ __noinline int mg_session_uncount_once(__u32 token, __u32 serial)
 	if (!mg_session_is_live(was, serial))
 		return 0;
 	subscriber = s->subscriber;
-	if (__sync_val_compare_and_swap(mg_session_word(s), was, was - 1) != was)
+	if (__sync_val_compare_and_swap(mg_session_word(s), was, was - less) != was)
 		return MG_E_AGAIN;
-	mg_account_release(&subscriber, 0, 1);
+	if (less & MG_SUBFLOWS_MASK)
+		mg_account_release(&subscriber, 0, 1);
 	return 0;
 }
 
 /* What an entry of mg_subflows stood for is released, if its session has not been. */
-static __always_inline int mg_session_uncount(__u32 token, __u32 serial)
+static __always_inline int mg_session_uncount(__u32 token, __u32 serial, __u32 less)
 {
-	return MG_TRY(mg_session_uncount_once(token, serial));
+	return MG_TRY(mg_session_uncount_once(token, serial, less));
 }
 
 __noinline int mg_session_shut_once(__u32 token, __u32 serial)
@@ -143,7 +159,7 @@ __noinline int mg_session_shut_once(__u32 token, __u32 serial)
 	if (__sync_val_compare_and_swap(mg_session_word(s), was, was | MG_SUBFLOWS_CLOSED) != was)
 		return MG_E_AGAIN;
 	bpf_map_delete_elem(&mg_sessions, &token);
-	return (__u32)was;
+	return was & MG_SUBFLOWS_MASK;
 }
 
 /* Ends a session's entry: how many subflows it had, which are the caller's to release. */
@@ -197,28 +213,6 @@ struct mg_join_wish {
 
 #define MG_SUBFLOW_ALREADY 0x100 /* no enum mg_refusal */
 
-/*
- * Is this subflow charged already? If so, it is confirmed, or waits for that from now on. Who
- * confirms looks again afterwards, and who takes it away looks again once it has it: one sees the
- * other.
- */
-static __always_inline bool mg_subflow_known(const struct mg_tuple *tuple,
-					     const struct mg_join_wish *wish)
-{
-	struct mg_subflow *e = bpf_map_lookup_elem(&mg_subflows, tuple);
-	__u64 word = mg_word_of(wish->token, wish->serial), one = 1ULL << 32;
-
-	if (!e || *(volatile __u64 *)mg_subflow_word(e) != word)
-		return false;
-	if (!wish->confirmed) {
-		e->since_ns = bpf_ktime_get_ns();
-		return true;
-	}
-	__sync_fetch_and_or((__u64 *)&e->ifindex, one);
-	return *(volatile __u64 *)mg_subflow_word(e) == word &&
-	       bpf_map_lookup_elem(&mg_subflows, tuple) == e;
-}
-
 /* Locks the entry, which said `word`: true for one. It is the tuple's then for sure. */
 static __always_inline bool mg_subflow_lock(const struct mg_tuple *tuple, struct mg_subflow *e,
 					    __u64 word)
@@ -229,6 +223,48 @@ static __always_inline bool mg_subflow_lock(const struct mg_tuple *tuple, struct
 		return true;
 	__sync_lock_test_and_set(mg_subflow_word(e), word);
 	return false;
+}
+
+/*
+ * The tuple's entry e, which said `word`, is the one that is wished for: it is confirmed, or waits
+ * for that from now on. Only who has locked it says whether it is confirmed, so a session has one
+ * less that waits once. MG_SUBFLOW_ALREADY, -EAGAIN.
+ */
+static __always_inline int mg_subflow_meet(const struct mg_tuple *tuple, struct mg_subflow *e,
+					   __u64 word, const struct mg_join_wish *wish)
+{
+	bool waited;
+
+	if (!wish->confirmed) {
+		e->since_ns = bpf_ktime_get_ns();
+		return MG_SUBFLOW_ALREADY;
+	}
+	if (!mg_subflow_lock(tuple, e, word))
+		return MG_E_AGAIN;
+	waited = !e->confirmed;
+	e->confirmed = 1;
+	__sync_lock_test_and_set(mg_subflow_word(e), word);
+	if (waited)
+		mg_session_uncount(wish->token, wish->serial, MG_SUBFLOWS_WAITING);
+	return MG_SUBFLOW_ALREADY;
+}
+
+/* Is this subflow charged already? MG_SUBFLOW_ALREADY; 0: no; -EAGAIN */
+__noinline int mg_subflow_known_once(const struct mg_tuple *tuple, const struct mg_join_wish *wish)
+{
+	struct mg_subflow *e;
+	struct mg_tuple key;
+	__u64 word, was;
+
+	if (!tuple || !wish)
+		return MG_E_INVAL;
+	key = *tuple;
+	word = mg_word_of(wish->token, wish->serial);
+	e = bpf_map_lookup_elem(&mg_subflows, &key);
+	was = e ? *(volatile __u64 *)mg_subflow_word(e) : 0;
+	if (e && !was)
+		return MG_E_AGAIN;
+	return e && was == word ? mg_subflow_meet(&key, e, word, wish) : 0;
 }
 
 /* One entry more, or less: while there are none, nothing is swept. */
@@ -253,6 +289,7 @@ __noinline int mg_subflow_put_once(const struct mg_tuple *tuple, const struct mg
 	struct mg_subflow *e, fresh = {};
 	struct mg_tuple key;
 	__u64 word, was;
+	__u32 less;
 	long err;
 
 	if (!tuple || !wish)
@@ -263,12 +300,13 @@ __noinline int mg_subflow_put_once(const struct mg_tuple *tuple, const struct mg
 	if (e) {
 		was = *(volatile __u64 *)mg_subflow_word(e);
 		if (was == word)
-			return mg_subflow_known(&key, wish) ? MG_SUBFLOW_ALREADY : MG_E_AGAIN;
+			return mg_subflow_meet(&key, e, word, wish);
 		if (!was || !mg_subflow_lock(&key, e, was))
 			return MG_E_AGAIN;
+		less = mg_subflow_weight(e->confirmed);
 		mg_subflow_fill(e, wish);
 		__sync_lock_test_and_set(mg_subflow_word(e), word);
-		mg_session_uncount((__u32)was, was >> 32);
+		mg_session_uncount((__u32)was, was >> 32, less);
 		return 0;
 	}
 	mg_subflow_fill(&fresh, wish);
@@ -309,6 +347,7 @@ __noinline int mg_subflow_end_once(const struct mg_tuple *tuple, __u64 now_ns)
 	struct mg_subflow *e;
 	struct mg_tuple key;
 	__u64 word;
+	__u32 less;
 
 	if (!tuple)
 		return MG_E_INVAL;
@@ -319,13 +358,14 @@ __noinline int mg_subflow_end_once(const struct mg_tuple *tuple, __u64 now_ns)
 	word = *(volatile __u64 *)mg_subflow_word(e);
 	if (!word || !mg_subflow_lock(&key, e, word))
 		return MG_E_AGAIN;
+	less = mg_subflow_weight(e->confirmed);
 	if ((now_ns && !mg_subflow_is_left(e, word, now_ns)) ||
 	    bpf_map_delete_elem(&mg_subflows, &key)) {
 		__sync_lock_test_and_set(mg_subflow_word(e), word);
 		return now_ns ? MG_E_NOENT : MG_E_AGAIN;
 	}
 	mg_subflow_entries(-1);
-	return mg_session_uncount((__u32)word, word >> 32);
+	return mg_session_uncount((__u32)word, word >> 32, less);
 }
 
 /* ---- joins ----------------------------------------------------------------------------------- */
@@ -349,20 +389,21 @@ __noinline int mg_subflow_charge(const struct mg_tuple *tuple, const struct mg_j
 	j = *joinable;
 	wish.token = j.token;
 	wish.serial = j.serial;
-	if (mg_subflow_known(&key, &wish))
-		return MG_SUBFLOW_ALREADY;
+	ret = MG_TRY(mg_subflow_known_once(&key, &wish));
+	if (ret)
+		return ret;
 	account.subflows_limit = j.subscriber_limit;
 	ret = mg_account_charge(&j.subscriber, &account);
 	if (ret)
 		return ret;
-	ret = MG_TRY(mg_session_count_once(j.token, j.serial, j.subflows_limit));
+	ret = MG_TRY(mg_session_count_once(j.token, j.serial, j.subflows_limit, confirmed));
 	if (ret) {
 		mg_account_release(&j.subscriber, 0, 1);
 		return ret;
 	}
 	ret = mg_subflow_put(&key, &wish);
 	if (ret)
-		mg_session_uncount(j.token, j.serial);
+		mg_session_uncount(j.token, j.serial, mg_subflow_weight(confirmed));
 	return ret;
 }
 

@@ -283,10 +283,12 @@ MG_ABI_SIZE(struct mg_admit_state, 12);
 
 /* mg_sessions: hash, __u32 token (host order of its bytes on the wire) -> an MPTCP session of
  * this host. subflows and serial are one word, changed by atomic operations alone. */
-#define MG_SUBFLOWS_CLOSED 0x80000000U /* in subflows: what is released now was released before */
+#define MG_SUBFLOWS_CLOSED  0x80000000U /* in subflows: what is released now was released before */
+#define MG_SUBFLOWS_WAITING 0x01000000U /* times as many of them as are not confirmed yet */
+#define MG_SUBFLOWS_MASK    0x00ffffffU /* all of them */
 struct mg_session_account {
 	struct mg_subscriber subscriber;
-	__u32 subflows;
+	__u32 subflows;		/* MG_SUBFLOWS_… */
 	__u32 serial;		/* of its ticket; tokens come again */
 	__u32 subflows_limit;	/* of this session; 0: none */
 	__u32 subscriber_limit; /* of its subscriber; 0: none */
@@ -309,7 +311,12 @@ struct mg_subflow {
 	__u8 pad[3];
 };
 MG_ABI_SIZE(struct mg_subflow, 24);
-#define MG_SUBFLOW_WAIT_NS (10ULL * 1000000000)
+/* A token can be read by whoever is on a path, and sent from anywhere: so few of a session's joins
+ * are in their handshakes at a time, whatever its policy, and so long. The kernel has at most 8
+ * additional subflows; one SYN/ACK may be lost, which is a second. Who is later is charged when the
+ * kernel has let it in. */
+#define MG_SUBFLOWS_WAITING_MAX 8
+#define MG_SUBFLOW_WAIT_NS	(3ULL * 1000000000)
 
 /* mg_cookie_keys: array, one entry. The cookie is wire/cookie.h's. */
 struct mg_cookie_epochs {

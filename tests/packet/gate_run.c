@@ -210,11 +210,24 @@ static const char *client_of(const struct frame *f)
 	return f->src ? f->src : f->v6 ? UE6 : UE4;
 }
 
+/* Does it join a session that is here? Then it is a matter of that one's subscriber. */
+static bool joins(struct gate_run *r, const struct frame *f, struct mg_subscriber *who)
+{
+	struct mg_session_account e;
+	uint32_t token = GATE_TOKEN;
+
+	if (f->opts.data != join_bytes ||
+	    bpf_map_lookup_elem(bpf_map__fd(r->admit.skel->maps.mg_sessions), &token, &e))
+		return false;
+	*who = e.subscriber;
+	return true;
+}
+
 static uint64_t refused(struct gate_run *r, const struct frame *f, enum mg_refusal refusal)
 {
 	struct mg_subscriber who = admit_subscriber(client_of(f));
 
-	if (f->v6)
+	if (!joins(r, f, &who) && f->v6)
 		memset(who.ip + 8, 0, 8); /* who is counted is a /64 */
 	return admit_refused(&r->admit, &who, refusal);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <bpf/bpf.h>
 
 #include "admit_run.h"
 
@@ -51,6 +52,7 @@ static struct {
 	uint32_t proxy;
 	/* whose subflow an address and port is, by its serial; 0: nobody's */
 	uint32_t port[CLIENTS][PORTS];
+	bool waits[CLIENTS][PORTS];
 	uint32_t next_token;
 } m;
 
@@ -170,6 +172,7 @@ static void do_token(void)
 	assert_int_equal(admit_token(&run, &s->ask, s->token), 0);
 	model_release(m.port[s->client][port]);
 	m.port[s->client][port] = s->ask.ticket.serial;
+	m.waits[s->client][port] = false;
 }
 
 static void do_join(bool syn)
@@ -193,7 +196,10 @@ static void do_join(bool syn)
 	ret = syn ? admit_join_syn(&run, s->token, clients[c], at)
 		  : admit_joined(&run, s->token, clients[c], at);
 	assert_int_equal(ret, expected);
-	if (expected || m.port[c][port] == s->ask.ticket.serial)
+	if (expected)
+		return;
+	m.waits[c][port] = syn && (m.port[c][port] != s->ask.ticket.serial || m.waits[c][port]);
+	if (m.port[c][port] == s->ask.ticket.serial)
 		return;
 	s->subflows++;
 	m.client[s->client].subflows++;
@@ -301,8 +307,25 @@ static void assert_client(unsigned int c)
 	assert_int_equal(a.reserved, m.client[c].reserved);
 }
 
+/* All its subflows and those that are not confirmed, in one word */
+static void assert_session(const struct session *s)
+{
+	struct mg_session_account e = { 0 };
+	uint32_t waiting = 0;
+
+	for (int c = 0; c < CLIENTS; c++)
+		for (int port = 0; port < PORTS; port++)
+			waiting += m.waits[c][port] && m.port[c][port] == s->ask.ticket.serial;
+	assert_int_equal(
+		bpf_map_lookup_elem(bpf_map__fd(run.skel->maps.mg_sessions), &s->token, &e), 0);
+	assert_int_equal(e.subflows, s->subflows + waiting * MG_SUBFLOWS_WAITING);
+}
+
 static void assert_model(void)
 {
+	for (int i = 0; i < SLOTS; i++)
+		if (m.session[i].open && m.session[i].token)
+			assert_session(&m.session[i]);
 	for (unsigned int c = 0; c < CLIENTS; c++)
 		assert_client(c);
 	for (uint32_t s = 1; s < SERVICES; s++)

@@ -75,6 +75,7 @@ static struct {
 	struct mg_admit ask;
 } mailbox[2];
 static atomic_uint live_token[16]; /* of somebody's session, to be joined */
+#define LASTING 0xfff00000U	   /* token of one that lives as long as the race */
 
 static uint32_t chance(struct racer *r, uint32_t below)
 {
@@ -172,9 +173,10 @@ static void close_again(struct racer *r)
 
 static void join_one(struct racer *r)
 {
-	struct mg_question q = { .tuple = { .client = client_eps[chance(r, race.clients)],
-					    .server = local_ep },
-				 .token = atomic_load(&live_token[chance(r, 16)]) };
+	struct mg_question q = {
+		.tuple = { .client = client_eps[chance(r, race.clients)], .server = local_ep },
+		.token = chance(r, 4) ? atomic_load(&live_token[chance(r, 16)]) : LASTING
+	};
 	struct mg_admit ask = { .local = local_ep, .token = q.token };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = &q, .data_size_in = sizeof(q), .repeat = 1);
 
@@ -303,8 +305,36 @@ static double seconds(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
+static void open_lasting(struct mg_admit *ask)
+{
+	*ask = (struct mg_admit){ .client = admit_ep("10.2.0.1", 1), .server = server_ep };
+	assert_int_equal(ask_program(run.skel->progs.mg_session_open, ask), 0);
+	ask->token = LASTING;
+	ask->local = local_ep;
+	assert_int_equal(ask_program(run.skel->progs.mg_session_token, ask), 0);
+}
+
+/* All who joined it part: what is left is its first subflow, and nobody waits. */
+static void close_lasting(struct mg_admit *ask)
+{
+	struct mg_session_account e;
+	uint32_t token = LASTING;
+
+	for (unsigned int i = 0; i < race.clients * PORTS; i++) {
+		struct mg_admit part = { .client = client_eps[i / PORTS], .local = local_ep };
+
+		part.client.port = (uint16_t)(1000 + i % PORTS);
+		ask_program(run.skel->progs.mg_subflow_part, &part);
+	}
+	assert_int_equal(bpf_map_lookup_elem(bpf_map__fd(run.skel->maps.mg_sessions), &token, &e),
+			 0);
+	assert_int_equal(e.subflows, 1);
+	assert_int_equal(ask_program(run.skel->progs.mg_session_close, ask), 0);
+}
+
 static void run_race(const char *name, struct race how)
 {
+	struct mg_admit lasting;
 	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned long looks = 0;
 	double begun = seconds();
@@ -312,6 +342,8 @@ static void run_race(const char *name, struct race how)
 
 	race = how;
 	start();
+	if (race.joins)
+		open_lasting(&lasting);
 	for (int i = 0; i < 2; i++) {
 		racers[i].cpu = i % cpus;
 		racers[i].chance = 0x9e3779b97f4a7c15UL + (uint64_t)i;
@@ -335,6 +367,8 @@ static void run_race(const char *name, struct race how)
 	assert_true(racers[0].opened && racers[1].opened);
 	assert_true(racers[0].closed_twice + racers[1].closed_twice > 0);
 	assert_true(racers[0].refused + racers[1].refused > 0);
+	if (race.joins)
+		close_lasting(&lasting);
 	admit_sweep(&run);
 	admit_sweep(&run);
 	admit_assert_nothing(&run);
@@ -373,6 +407,12 @@ static void test_joins(void **state)
 					 .sessions = 6,
 					 .subflows = 9,
 					 .per_session = 3,
+					 .joins = true });
+	/* more than may wait at a time */
+	run_race("waits", (struct race){ .clients = 3,
+					 .sessions = 6,
+					 .subflows = 60,
+					 .per_session = 40,
 					 .joins = true });
 	assert_true(racers[0].joined + racers[1].joined > 0);
 	assert_true(racers[0].parted + racers[1].parted > 0);

@@ -197,6 +197,76 @@ static void test_sweep(void **state)
 	admit_assert_nothing(&admit_world_run);
 }
 
+/* As the session's word has it */
+static uint32_t waiting_of(uint32_t token)
+{
+	struct mg_session_account e = { 0 };
+
+	bpf_map_lookup_elem(bpf_map__fd(admit_world_run.skel->maps.mg_sessions), &token, &e);
+	return e.subflows / MG_SUBFLOWS_WAITING;
+}
+
+/* Who has seen a token sends joins without end: so many wait, and the others cost nothing. */
+static void test_waiting_is_bounded(void **state)
+{
+	const uint16_t end = 1001 + MG_SUBFLOWS_WAITING_MAX;
+	struct mg_admit a[2];
+
+	(void)state;
+	admit_put(&admit_world_run, admit_world()); /* no limits */
+	admit_open_n(a, 2, UE);
+	a[1].client.port++;
+	assert_int_equal(admit_token(&admit_world_run, &a[0], TOKEN), 0);
+	assert_int_equal(admit_token(&admit_world_run, &a[1], TOKEN + 1), 0);
+	for (uint16_t port = 1001; port < end; port++)
+		assert_int_equal(admit_join_syn(&admit_world_run, TOKEN, OTHER, port), MG_ADMITTED);
+	for (uint16_t port = end; port < end + 500; port++)
+		assert_int_equal(admit_join_syn(&admit_world_run, TOKEN, OTHER, port),
+				 MG_REFUSAL_OVER_SESSION_SUBFLOWS);
+	assert_int_equal(admit_join_syn(&admit_world_run, TOKEN, OTHER, 1001), MG_ADMITTED);
+	assert_int_equal(admit_account_of(UE).subflows, 2 + MG_SUBFLOWS_WAITING_MAX);
+	assert_int_equal(waiting_of(TOKEN), MG_SUBFLOWS_WAITING_MAX);
+	/* the subscriber's other session is not concerned, nor what the kernel let in already */
+	assert_int_equal(admit_join_syn(&admit_world_run, TOKEN + 1, UE, 900), MG_ADMITTED);
+	assert_int_equal(admit_joined(&admit_world_run, TOKEN, UE, 901), MG_ADMITTED);
+	/* one is confirmed, told of twice; one parts; one takes the other session's; one is old */
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(admit_joined(&admit_world_run, TOKEN, OTHER, 1001), MG_ADMITTED);
+	assert_int_equal(waiting_of(TOKEN), MG_SUBFLOWS_WAITING_MAX - 1);
+	assert_int_equal(admit_part(&admit_world_run, OTHER, 1001), 0);
+	assert_int_equal(waiting_of(TOKEN), MG_SUBFLOWS_WAITING_MAX - 1);
+	assert_int_equal(admit_part(&admit_world_run, OTHER, 1002), 0);
+	assert_int_equal(admit_join_syn(&admit_world_run, TOKEN + 1, OTHER, 1003), MG_ADMITTED);
+	make_old(OTHER, 1004, MG_SUBFLOW_WAIT_NS);
+	assert_int_equal(admit_sweep(&admit_world_run), 1);
+	assert_int_equal(waiting_of(TOKEN), MG_SUBFLOWS_WAITING_MAX - 4);
+	assert_int_equal(waiting_of(TOKEN + 1), 2);
+	admit_close_n(a, 2);
+	assert_int_equal(admit_entries(admit_world_run.skel->maps.mg_accounts), 0);
+	admit_sweep(&admit_world_run);
+	admit_assert_nothing(&admit_world_run);
+}
+
+/* It is charged to the session's subscriber, and so is that it is refused. */
+static void test_refused_of_whom(void **state)
+{
+	struct admit_tables *t = admit_world();
+	struct mg_admit a;
+
+	(void)state;
+	admit_terms(t, 1)->subflows_per_session = 1;
+	admit_put(&admit_world_run, t);
+	admit_open_n(&a, 1, UE);
+	assert_int_equal(admit_token(&admit_world_run, &a, TOKEN), 0);
+	assert_int_equal(admit_join_syn(&admit_world_run, TOKEN, OTHER, 1001),
+			 MG_REFUSAL_OVER_SESSION_SUBFLOWS);
+	assert_int_equal(admit_refused_of(UE, MG_REFUSAL_OVER_SESSION_SUBFLOWS), 1);
+	assert_int_equal(admit_refused_of(OTHER, MG_REFUSAL_OVER_SESSION_SUBFLOWS), 0);
+	admit_close_n(&a, 1);
+	assert_int_equal(admit_sweep(&admit_world_run), 1);
+	admit_assert_nothing(&admit_world_run);
+}
+
 /* What a race may leave: an account of nothing */
 static void test_sweep_orphans(void **state)
 {
@@ -313,6 +383,8 @@ int main(void)
 		cmocka_unit_test_setup(test_join_replaces, admit_world_fresh),
 		cmocka_unit_test_setup(test_token_again, admit_world_fresh),
 		cmocka_unit_test_setup(test_sweep, admit_world_fresh),
+		cmocka_unit_test_setup(test_waiting_is_bounded, admit_world_fresh),
+		cmocka_unit_test_setup(test_refused_of_whom, admit_world_fresh),
 		cmocka_unit_test_setup(test_sweep_orphans, admit_world_fresh),
 		cmocka_unit_test_setup(test_cookies, admit_world_fresh),
 	};

@@ -92,6 +92,13 @@ static int clean(void **state)
 	return 0;
 }
 
+/* As often as it takes for what is over to be forgotten */
+static void sweep(struct mg_reserve *r, uint64_t now_ms)
+{
+	for (int i = 0; i < 3; i++)
+		mg_reserve_expire(r, KERNEL, now_ms);
+}
+
 #define RESERVE_TEST(name) cmocka_unit_test_setup_teardown(name, fresh, clean)
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -110,6 +117,7 @@ static void it_holds_until_it_is_over(void **state)
 	mg_reserve_expire(r, KERNEL, 61000);
 	assert_int_equal(held[1], 0);
 	assert_int_equal(left_s(r, 1, 61000), 0);
+	sweep(r, 61000);
 	assert_int_equal(r->n, 0);
 }
 
@@ -129,6 +137,8 @@ static void it_is_replaced_and_given_back(void **state)
 	assert_int_equal(left_s(r, 1, 0), 40);
 	set(r, 1, 0, 60, 0);
 	assert_int_equal(held[1], 0);
+	assert_int_equal(left_s(r, 1, 0), 0);
+	sweep(r, 0);
 	assert_int_equal(r->n, 0);
 	set(r, 1, 5, 0, 0);
 	assert_int_equal(held[1] + r->n, 0);
@@ -159,7 +169,38 @@ static void what_is_used_is_not_given_back(void **state)
 	set(r, 1, 5, 60, 0);
 	held[1] -= 5;
 	set(r, 1, 0, 0, 0);
+	sweep(r, 0);
 	assert_int_equal(r->n, 0);
+}
+
+/* A session that took one, and was refused for something else, holds it again: that may be just
+ * after all were given back. */
+static void what_is_held_again_is_given_back(void **state)
+{
+	struct mg_reserve *r = *state;
+
+	for (int expires = 0; expires < 2; expires++) {
+		set(r, 1, 5, 60, 0);
+		held[1]--;
+		if (expires)
+			mg_reserve_expire(r, KERNEL, 60000);
+		else
+			set(r, 1, 0, 0, 60000);
+		assert_int_equal(held[1], 0);
+		held[1]++;
+		mg_reserve_expire(r, KERNEL, 60000);
+		assert_int_equal(held[1], 0);
+		assert_int_equal(r->n, 1);
+		sweep(r, 60000);
+		assert_int_equal(r->n, 0);
+	}
+	/* and who reserves anew meanwhile has what it reserved */
+	set(r, 1, 5, 60, 0);
+	set(r, 1, 0, 0, 0);
+	set(r, 1, 3, 60, 0);
+	sweep(r, 1000);
+	assert_int_equal(held[1], 3);
+	assert_int_equal(left_s(r, 1, 1000), 59);
 }
 
 static void what_cannot_be_given_back_is_tried_again(void **state)
@@ -173,7 +214,7 @@ static void what_cannot_be_given_back_is_tried_again(void **state)
 	assert_int_equal(held[1], 5);
 	assert_int_equal(r->n, 1);
 	busy = false;
-	mg_reserve_expire(r, KERNEL, 70000);
+	sweep(r, 70000);
 	assert_int_equal(held[1] + r->n, 0);
 }
 
@@ -218,7 +259,7 @@ static void threads_leave_nothing(void **state)
 	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	mg_reserve_expire(*state, KERNEL, UINT64_MAX);
+	sweep(*state, UINT64_MAX);
 	for (int i = 0; i < SUBSCRIBERS; i++)
 		assert_int_equal(held[i], 0);
 	assert_int_equal(((struct mg_reserve *)*state)->n, 0);
@@ -231,6 +272,7 @@ int main(void)
 		RESERVE_TEST(it_is_replaced_and_given_back),
 		RESERVE_TEST(what_is_refused_changes_nothing),
 		RESERVE_TEST(what_is_used_is_not_given_back),
+		RESERVE_TEST(what_is_held_again_is_given_back),
 		RESERVE_TEST(what_cannot_be_given_back_is_tried_again),
 		RESERVE_TEST(threads_leave_nothing),
 	};

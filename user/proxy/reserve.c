@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "proxy/reserve.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,7 @@ struct mg_reservation {
 	struct mg_reservation *next;
 	struct mg_ticket ticket;
 	uint64_t expires_ms;
+	bool given_back; /* by the last sweep */
 };
 
 void mg_reserve_init(struct mg_reserve *r)
@@ -97,18 +99,21 @@ void mg_reserve_set(struct mg_reserve *r, struct mg_admission *a, const struct m
 		if (has)
 			err = give_back(a, &asking, ALL);
 		if (*at && err >= 0)
-			end(r, at);
+			(*at)->expires_ms = now_ms;
 	} else if ((one = begin(r, at)) != NULL) {
+		bool fresh = !one->expires_ms;
+
 		if (n < has)
 			give_back(a, &asking, (int)(has - n));
 		else if (n > has)
 			err = mg_admission_reserve(a, &asking, (int)(n - has));
-		if (!err || !one->expires_ms) {
+		if (!err || fresh) {
 			one->ticket = asking;
 			one->expires_ms = now_ms + seconds * 1000ULL;
+			one->given_back = false;
 		}
 		/* A new one that was refused holds nothing. */
-		if (err && !has)
+		if (err && !has && fresh)
 			end(r, at);
 	}
 	pthread_mutex_unlock(&r->lock);
@@ -127,6 +132,21 @@ uint32_t mg_reserve_left_s(struct mg_reserve *r, const struct mg_subscriber *who
 	return left_s;
 }
 
+/*
+ * Is it over and done with? A session that took a place just before and was refused for something
+ * else holds it again just after all were given back: so a sweep later one looks once more. What
+ * cannot be given back now is tried again.
+ */
+static bool is_done(struct mg_reservation *one, struct mg_admission *a, uint64_t now_ms)
+{
+	if (one->expires_ms > now_ms)
+		return false;
+	if (one->given_back && !held_for(a, &one->ticket.subscriber))
+		return true;
+	one->given_back = give_back(a, &one->ticket, ALL) >= 0;
+	return false;
+}
+
 void mg_reserve_expire(struct mg_reserve *r, struct mg_admission *a, uint64_t now_ms)
 {
 	if (!r->n)
@@ -136,13 +156,10 @@ void mg_reserve_expire(struct mg_reserve *r, struct mg_admission *a, uint64_t no
 		struct mg_reservation **at = &r->buckets[i];
 
 		while (*at) {
-			struct mg_reservation *one = *at;
-
-			/* What cannot be given back now is tried again. */
-			if (one->expires_ms > now_ms || give_back(a, &one->ticket, ALL) < 0)
-				at = &one->next;
-			else
+			if (is_done(*at, a, now_ms))
 				end(r, at);
+			else
+				at = &(*at)->next;
 		}
 	}
 	pthread_mutex_unlock(&r->lock);

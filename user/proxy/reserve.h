@@ -39,7 +39,8 @@ void mg_reserve_set(struct mg_reserve *r, struct mg_admission *a, const struct m
 		    uint32_t n, uint32_t seconds, uint64_t now_ms);
 /* Seconds until it is over, rounded up; 0: there is none. */
 uint32_t mg_reserve_left_s(struct mg_reserve *r, const struct mg_subscriber *who, uint64_t now_ms);
-/* Gives back what is over. To be called often. */
+/* Gives back what is over. To be called often, at intervals within which any session that is being
+ * opened is through with it. */
 void mg_reserve_expire(struct mg_reserve *r, struct mg_admission *a, uint64_t now_ms);
 
 #endif

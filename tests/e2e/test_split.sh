@@ -70,9 +70,12 @@ is "sessions: each subflow has a cap, an RTT and bytes" "$(ctl_get sessions \
 	'[f["cap_bytes_per_s"] > 0 and f["rtt_us"] > 0 and f["bytes_sent"] > 0 for f in d[0]["subflows"]]')" \
 	'[true, true]'
 split 20 80
+# What the first path had been given before leaves first: a few hundred KB, in its queue and the link's.
+sleep 0.5
 before=$(both_down)
 ok "live: ends" reap live 60
-between "live: of the first link, from the change on, with what it had been given" "$(share "$before" "$(both_down)")" 16 33
+# Of a hundred MB two points; here it is some forty, of which the end is not paced.
+between "live: of the first link, from the change on" "$(share "$before" "$(both_down)")" 17 23
 is "live: every byte" "$(report_get live 'd["rx"]["bytes"], d["rx"]["wrong_at"]')" "[$((48 * MBYTE)), null]"
 
 # ---- one cannot carry its share -------------------------------------------------------------------

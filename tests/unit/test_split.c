@@ -214,6 +214,25 @@ static void test_grows_quickly(void **state)
 	assert_between((w.sent[0] + w.sent[1]) / MBIT, 900, 2100);
 }
 
+/* From the next look on, and no path is without a cap meanwhile. */
+static void test_holds_another_ratio_at_once(void **state)
+{
+	(void)state;
+	begin(80, 20, false, 60, 60, 40);
+	run_us(5000000);
+	w.split.path[0].weight = 20;
+	w.split.path[1].weight = 80;
+	mg_split_change(&w.split);
+	look();
+	assert_true(w.split.path[0].cap < 20 * MBIT);
+	assert_true(w.split.path[1].cap < 120 * MBIT);
+	w.sent[0] = w.sent[1] = 0;
+	w.split.path[0].last_bytes = w.split.path[1].last_bytes = 0;
+	assert_between(run_bytes(100e6), 38, 40.5);
+	assert_between(share_of_first(), 18, 22);
+	assert_false(w.split.gives_way);
+}
+
 static void test_short_transfers_are_free(void **state)
 {
 	(void)state;
@@ -263,6 +282,7 @@ int main(void)
 		cmocka_unit_test(test_returns_when_the_short_one_recovers),
 		cmocka_unit_test(test_returns_when_less_is_asked_for),
 		cmocka_unit_test(test_grows_quickly),
+		cmocka_unit_test(test_holds_another_ratio_at_once),
 		cmocka_unit_test(test_short_transfers_are_free),
 		cmocka_unit_test(test_one_path_is_never_capped),
 		cmocka_unit_test(test_weights_of_nothing),

@@ -212,15 +212,17 @@ static int tables_of_prefixes(void)
 	return n;
 }
 
+#define MANY 10000
+
 /* A table of many is not there twice, and of what was shorter nothing is left behind what is now.
  */
 static void what_was_in_force_is_released(void **state)
 {
-	struct mg_prefix *many = rig_prefixes(100000);
+	struct mg_prefix *many = rig_prefixes(MANY);
 
 	(void)state;
 	rig.subscribers[0].prefixes = many;
-	rig.subscribers[0].n_prefixes = 100000;
+	rig.subscribers[0].n_prefixes = MANY;
 	for (int i = 0; i < 4; i++) {
 		apply();
 		assert_int_equal(tables_of_prefixes(), 1);

@@ -22,8 +22,12 @@ start_policed converter.retry_after_s=17 <<-END
 	default_policy: { limits: { sessions: 2 } }
 END
 
+# Where the kernel's MPTCP takes no data in SYNs, messages come after the handshake.
+late=()
+[ "$(ctl_get status 'd["features"]["mptcp_syn_data"]')" = true ] || late=(--deliver after)
+
 ask() { # ARG…
-	conv --converter "$V4" --server "$SV4:8000" --data hello "$@" shutwr recvall
+	conv --converter "$V4" --server "$SV4:8000" --data hello "${late[@]}" "$@" shutwr recvall
 }
 
 refused() { # NAME CODE VALUE
@@ -32,7 +36,7 @@ refused() { # NAME CODE VALUE
 }
 
 for i in 1 2 3; do
-	hold_open "gold$i" --bind 10.1.0.2:0
+	hold_open "gold$i" --bind 10.1.0.2:0 "${late[@]}"
 	ok "session $i is let in" wait_until 5 limits_is 10.1.0.2 'd["sessions"]' "$i"
 done
 ok "the server has three" wait_until 5 served_is 3
@@ -49,7 +53,7 @@ between "refused, and counted" "$(limits_of 10.1.0.2 'd["refused"]["over_session
 go gold2
 ok "one ends" reap gold2 10
 ok "there is room for one" wait_until 5 limits_is 10.1.0.2 'd["sessions"]' 2
-hold_open gold4 --bind 10.1.0.2:0
+hold_open gold4 --bind 10.1.0.2:0 "${late[@]}"
 ok "which is let in" wait_until 5 served_is 4
 ask --bind 10.1.0.2:0
 refused "and no other" 64 11
@@ -58,35 +62,39 @@ ok "all end: nothing is counted" wait_until 10 nothing_is_counted
 
 # The default policy's
 for i in 1 2; do
-	conv_bg "def$i" --converter "$V6" --server "$SV6:8000" --bind "[fd00:1::2]:0" text=hello recv=5 wait \
-		shutwr recvall
+	conv_bg "def$i" --converter "$V6" --server "$SV6:8000" --bind "[fd00:1::2]:0" "${late[@]}" \
+		text=hello recv=5 wait shutwr recvall
 	ok "IPv6, session $i is let in" wait_until 5 limits_is fd00:1::2 'd["sessions"]' "$i"
 done
 is "IPv6: the subscriber is the /64" "$(limits_of fd00:1::2 'd["subscriber"], d["sessions_limit"]')" \
 	'["fd00:1::/64", 2]'
-conv --converter "$V6" --server "$SV6:8000" --bind "[fd00:1::2]:0" shutwr recvall
+conv --converter "$V6" --server "$SV6:8000" --bind "[fd00:1::2]:0" "${late[@]}" shutwr recvall
 refused "IPv6, the third" 64 11
 go def1
 go def2
 
 # Three at once, then one a second.
-for i in 1 2 3; do
-	ask --bind 10.2.0.2:0
-	is "burst $i is served" "$(conv_get 'd["rx"]["text"]')" hello
-done
-ask --bind 10.2.0.2:0
-refused "what comes next is told to wait" 64 01
 served_again() {
 	ask --bind 10.2.0.2:0 && [ "$(conv_get 'd["rx"]["text"]')" = hello ]
 }
-start=$(now_ms)
-ok "a second later there is room" wait_until 10 served_again
-between "not before (ms)" "$(($(now_ms) - start))" 300 3000
+rates() {
+	local i start
+	for i in 1 2 3; do
+		ok "burst $i is served" served_again
+	done
+	ask --bind 10.2.0.2:0
+	refused "what comes next is told to wait" 64 01
+	start=$(now_ms)
+	ok "a second later there is room" wait_until 10 served_again
+	between "not before (ms)" "$(($(now_ms) - start))" 300 3000
+	reasons+=(over_rate)
+}
+reasons=(denied over_sessions)
+[ "${TEST_SLOW:-1}" -gt 1 ] || rates # who takes a second to begin a session is not refused for it
 
-conv --converter "$V6" --server "$SV6:8000" --bind "[fd00:2::2]:0" shutwr recvall
+conv --converter "$V6" --server "$SV6:8000" --bind "[fd00:2::2]:0" "${late[@]}" shutwr recvall
 refused "who is denied" 32 00
 between "denied, and counted" "$(limits_of fd00:2::2 'd["refused"]["denied"]')" 1 20
-like "counters tell all of it" "$(admit_count denied over_sessions over_rate)" \
-	'^\[[1-9][0-9]*, [1-9][0-9]*, [1-9][0-9]*\]$'
+like "counters tell all of it" "$(admit_count "${reasons[@]}")" '^\[[1-9][0-9]*(, [1-9][0-9]*)+\]$'
 ok "nothing is counted in the end" wait_until 10 nothing_is_counted
 finish

@@ -27,6 +27,8 @@ struct mg_opening {
 	struct mg_service_subscriber who;
 	__u32 held; /* it was one of those held for its subscriber, and the proxy has its place */
 	__u32 serial;
+	__u32 policy;
+	__u32 access;
 };
 
 static __always_inline int mg_charge_service(const struct mg_who *who,
@@ -124,6 +126,8 @@ __noinline int mg_ticket_make_once(struct mg_opening *o)
 		return MG_E_AGAIN;
 	charge.subscriber = o->who.subscriber;
 	charge.service = o->who.service;
+	charge.policy = o->policy;
+	charge.access = o->access;
 	err = bpf_map_update_elem(&mg_tickets, &serial, &charge, BPF_NOEXIST);
 	if (err)
 		return err == MG_E2BIG ? MG_E_NOSPC : MG_E_AGAIN;
@@ -142,6 +146,8 @@ __noinline int mg_charge_session(const struct mg_who *who, struct mg_opening *o)
 		return MG_E_INVAL;
 	o->who.subscriber = who->subscriber;
 	o->who.service = who->service;
+	o->policy = who->policy;
+	o->access = who->access;
 	o->held = 0;
 	ret = mg_charge_places(who, o);
 	if (ret)

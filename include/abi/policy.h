@@ -92,7 +92,8 @@ struct mg_access_network {
 };
 MG_ABI_SIZE(struct mg_access_network, 4);
 
-/* What an interface says: an entry of a set. Prefixes, and more so the feed, go before it. */
+/* What an interface says: an entry of a set. Prefixes, and more so the feed, go before it; but if it
+ * is a third party's, all that comes in there is no more trusted than that. */
 #define MG_ACCESS_INTERFACES_MAX 64
 struct mg_access_interface {
 	__u32 ifindex;
@@ -347,9 +348,11 @@ MG_ABI_SIZE(struct mg_ticket, 44);
 struct mg_charge {
 	struct mg_subscriber subscriber;
 	__u32 service;
-	__u32 token; /* 0: not told yet */
+	__u32 token;  /* 0: not told yet */
+	__u32 policy; /* these two so that nobody else gets their numbers */
+	__u32 access;
 };
-MG_ABI_SIZE(struct mg_charge, 24);
+MG_ABI_SIZE(struct mg_charge, 32);
 
 #define MG_ADMIT_COOKIE 0x1 /* a valid cookie came along */
 #define MG_ADMIT_DRY	0x2 /* session_open: only look; nothing is charged or counted */

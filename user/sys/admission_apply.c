@@ -57,33 +57,20 @@ static uint32_t ifindex_of(void *ctx, const char *name)
 	return ifindex;
 }
 
-/* Sessions count against the number of their service, which so stays its own. */
-static void hold_services(struct mg_admission *a, uint32_t generation)
-{
-	struct mg_policy_names *names = &a->staged[MG_KIND_SERVICE];
-	int counts = bpf_map__fd(a->bpf->maps.mg_svc_count);
-
-	for (uint32_t i = 1; i < names->n; i++) {
-		__u32 sessions = 0;
-
-		if (!bpf_map_lookup_elem(counts, &i, &sessions) && sessions)
-			mg_policy_names_hold(names, i, generation);
-	}
-}
-
 static int compile(struct apply *ap)
 {
 	const struct mg_policy_input in = {
 		.policies = &ap->cfg->policies, .group = group_of, .ifindex = ifindex_of, .ctx = ap
 	};
 	struct mg_admission *a = ap->a;
-	char why[MG_POLICY_WHY];
+	char why[MG_POLICY_WHY] = "";
 	int err;
 
 	for (int kind = 0; kind < MG_KIND_COUNT; kind++)
 		mg_policy_names_copy(&a->staged[kind], &a->names[kind]);
-	hold_services(a, a->generation + 1);
-	err = mg_policy_compile(&ap->tables, a->staged, a->generation + 1, &in, why);
+	err = mg_admission_hold_numbers(a, a->generation + 1);
+	if (!err)
+		err = mg_policy_compile(&ap->tables, a->staged, a->generation + 1, &in, why);
 	if (err)
 		mg_error("policies: %s", *why ? why : strerror(-err));
 	return err;
@@ -291,6 +278,7 @@ static void commit(struct apply *ap)
 		mg_policy_names_copy(&a->names[kind], &a->staged[kind]);
 	pthread_rwlock_unlock(&a->lock);
 	release(a, last.set);
+	mg_admission_forget_access(a, &last);
 	mg_in_force_free(&last);
 }
 

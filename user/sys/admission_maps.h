@@ -73,6 +73,13 @@ struct mg_admission {
 int mg_admission_apply_early(struct mg_admission *a, const struct mg_config *cfg,
 			     mg_admission_group_fn *group, void *ctx);
 void mg_in_force_free(struct mg_in_force *f);
+/*
+ * admission_numbers.c. Numbers without a name that services' counts or open sessions have are not
+ * given to others in this generation; 0 or -errno. And once no packet is at work with the `last`
+ * set any more: addresses that were seen in access networks that are gone were not.
+ */
+int mg_admission_hold_numbers(struct mg_admission *a, uint32_t generation);
+void mg_admission_forget_access(struct mg_admission *a, const struct mg_in_force *last);
 struct bpf_map *mg_admission_outer(const struct mg_admission *a, enum mg_inner inner);
 /* For the daemon's pins */
 struct bpf_object *mg_admission_object(const struct mg_admission *a);

@@ -8,9 +8,11 @@
 #define FREE_BYTES 262144
 /* Beyond what they do together: little enough for the kernel's scheduler to follow the caps. */
 #define HEADROOM 1.15
-/* When all use what they may: twice as fast within two looks. */
-#define GROWTH 1.5
-#define BINDS  0.91 /* the kernel counts headers, too */
+/* When all use what they may: so much more at the next look, and more still until they once do not.
+ * What was too much is forgotten as quickly as rates are. */
+#define GROWTH	     1.5
+#define GROWTH_FIRST 2.5
+#define BINDS	     0.91 /* the kernel counts headers, too */
 /* Times fit what moves: so many bytes, but neither below nor above what follows. */
 #define SMOOTH_BYTES 16777216.0
 #define SMOOTH_MIN_S 0.015
@@ -44,7 +46,8 @@ void mg_split_forget(struct mg_split *s)
 					     .cap = MG_SPLIT_NO_CAP };
 	}
 	s->last_us = s->moved = 0;
-	s->peak = 0;
+	s->peak = s->tried = 0;
+	s->is_at_limit = false;
 	s->free_until_us = s->free_for_us = s->quiet_us = 0;
 	s->gives_way = false;
 }
@@ -124,6 +127,7 @@ static double measure(struct mg_split *s, double dt)
 		double bytes = (double)(p->sent_bytes - p->last_bytes);
 
 		p->now = bytes / dt;
+		p->binds_now = p->cap != MG_SPLIT_NO_CAP && p->now >= BINDS * (double)p->cap;
 		p->rate = p->rate > 0 ? p->rate * keep + p->now * (1 - keep) : p->now;
 		if (p->cap == MG_SPLIT_NO_CAP)
 			p->allowed = 0;
@@ -219,12 +223,13 @@ static bool give_way(struct mg_split *s, uint64_t now_us, bool waiting)
 	return now_us < s->free_until_us || now_us - s->quiet_us < FREE_MIN_US;
 }
 
-static bool all_bind(const struct mg_split *s)
+/* On the whole, or since the last look: averages remember for long that there was less to do. */
+static bool all_bind(const struct mg_split *s, bool waiting)
 {
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct mg_split_path *p = &s->path[i];
 
-		if (shares(p) && !uses_its_cap(p))
+		if (shares(p) && !uses_its_cap(p) && !(waiting && p->binds_now))
 			return false;
 	}
 	return true;
@@ -247,7 +252,7 @@ static double quickest(const struct mg_split *s, double all)
 /* What all are to carry together. Strictly: what goes with what the short one can. */
 static double target(const struct mg_split *s)
 {
-	double all = s->peak;
+	double all = fmax(s->peak, s->tried);
 
 	for (unsigned int i = 0; i < s->n && s->strict; i++) {
 		const struct mg_split_path *p = &s->path[i];
@@ -273,6 +278,18 @@ static void set_caps(struct mg_split *s)
 		if (shares(p))
 			p->cap = (uint64_t)fmax(fmin(cap, fair * MOST_OF_SHARE), least) + 1;
 	}
+}
+
+/* Guesses, as long as all use what they may; else what was guessed fades. */
+static void grow(struct mg_split *s, double dt, bool waiting)
+{
+	bool bind = all_bind(s, waiting), first = waiting && !s->is_at_limit;
+
+	if (bind)
+		s->tried = fmax(s->peak, s->tried) * (first ? GROWTH_FIRST : GROWTH);
+	else
+		s->tried *= exp(-dt / smooth_s(s));
+	s->is_at_limit |= !bind && s->tried > 0;
 }
 
 void mg_split_look(struct mg_split *s, uint64_t now_us, bool waiting)
@@ -301,8 +318,7 @@ void mg_split_look(struct mg_split *s, uint64_t now_us, bool waiting)
 	}
 	look_at_all(s, now_us, waiting);
 	s->peak = fmax(together(s), s->peak * exp(-dt / (FADE * smooth_s(s))));
-	if (all_bind(s))
-		s->peak *= GROWTH;
+	grow(s, dt, waiting);
 	s->gives_way = give_way(s, now_us, waiting);
 	if (!s->gives_way) {
 		set_caps(s);

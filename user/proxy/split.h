@@ -35,6 +35,7 @@ struct mg_split_path {
 	uint64_t last_bytes;
 	double rate;	/* smoothed, bytes a second */
 	double now;	/* since the last look */
+	bool binds_now; /* then it used what it might */
 	double allowed; /* the caps, smoothed alike */
 	double surplus; /* bytes sent beyond its share */
 	double bar;	/* its rate when it began to seem short; 0: it does not */
@@ -49,6 +50,8 @@ struct mg_split {
 	uint64_t last_us; /* of the last look; 0: there was none */
 	uint64_t moved;	  /* bytes since all began */
 	double peak;	  /* what they did together, lately */
+	double tried;	  /* what they may try to do together */
+	bool is_at_limit; /* they once did less than they might have */
 	uint64_t free_until_us, free_for_us, quiet_us;
 	bool gives_way; /* for status: some path is short, and the others are free */
 };

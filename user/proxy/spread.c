@@ -16,7 +16,7 @@
 /* Between two looks while data moves; what is quick is looked at after so many bytes. */
 #define LOOK_MS	      50
 #define YOUNG_MS      500 /* and in the beginning, when subflows join, */
-#define YOUNG_LOOK_MS 10
+#define YOUNG_LOOK_MS 5
 #define LOOK_BYTES    (4u << 20)
 #define LOOK_LEAST_MS 3
 #define REST_MS	      1000     /* nothing moved for so long: no more looks */

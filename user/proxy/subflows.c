@@ -60,8 +60,8 @@ static struct mg_subflow_now *find_or_add(struct mg_subflows_now *all,
 		return NULL;
 	sub = &all->sub[all->n++];
 	*sub = (struct mg_subflow_now){ .cap = UINT64_MAX,
-				       .access = MG_CONFIG_NONE,
-				       .former_path = -1 };
+					.access = MG_CONFIG_NONE,
+					.former_path = -1 };
 	return sub;
 }
 

@@ -55,8 +55,12 @@ for case in "${@:-unshaped room short strict}"; do
 	for one in $case; do
 		shape "$one"
 		ctl policy set '{ name: default }' >/dev/null
-		download
-		base=$ms
+		base=
+		# Without a limit a download is over within a second, and chance rules: the best of some.
+		for _ in $([ "$one" != unshaped ] && echo 1 || echo 1 2 3 4 5); do
+			download
+			[ -n "$base" ] && [ "$base" -le "$ms" ] || base=$ms
+		done
 		strict=false
 		[ "$one" != strict ] || strict=true
 		for first in 50 60 70 80 90; do

@@ -55,6 +55,34 @@ ask --cookie "$(cookie_for 10.2.0.3)"
 silence "another's cookie"
 conv --converter "$V4" --info --bind 10.2.0.2:0 --timeout 1.5
 silence "who only asks what we are"
+
+# SYNs that the kernel takes, though nobody before it can look into them, or though they lie
+hidden() { # MIN HOW SOURCE CONVERTER
+	local min=$1
+	shift
+	local was of="src 10.3.0.2"
+	[[ $2 != *:* ]] || of="src [fd00:3::2]"
+	was=$(ctl_get counters 'd["admit"]["unreadable"]')
+	nsx ue python3 "$TOOLS/rawhide.py" "$@" 5124 3
+	unread() { [ $(($(ctl_get counters 'd["admit"]["unreadable"]') - was)) -ge "$min" ]; }
+	ok "$1 from $2: dropped, and counted" wait_until 5 unread
+	# shellcheck disable=SC2086  # two words
+	is "$1 from $2: no socket knows of it" "$(nsx px ss -Htna state syn-recv $of | grep -c .)" 0
+}
+hidden 3 option 10.2.0.2 10.3.0.2
+hidden 6 fragments 10.2.0.2 10.3.0.2
+hidden 3 option fd00:2::2 fd00:3::2
+hidden 6 fragments fd00:2::2 fd00:3::2
+hidden 3 extensions fd00:2::2 fd00:3::2
+capture_settle ue1
+is "what hides: not one packet answers" "$(capture_count ue1)" "$answers"
+is "the same, from whom is trusted, is the kernel's" "$(
+	was=$(ctl_get counters 'd["admit"]["unreadable"]')
+	nsx ue python3 "$TOOLS/rawhide.py" option 10.1.0.2 10.3.0.2 5124 3
+	seen() { [ "$(ctl_get counters 'd["xdp"]["reason"]["tcp_option_overrun"]')" -ge 3 ]; }
+	wait_until 5 seen >/dev/null
+	echo $(($(ctl_get counters 'd["admit"]["unreadable"]') - was))
+)" 0
 cookie=$(cookie_for 10.2.0.2)
 like "mpgatectl cookie gives one" "$cookie" '^[0-9a-f]{24}$'
 nsx ue ip mptcp endpoint flush

@@ -176,7 +176,7 @@ static __always_inline __u32 mg_access_by_interface(const struct mg_policy_set *
 
 /* The access network, where the feed does not tell it. */
 static __always_inline void mg_who_access(struct mg_who *who, struct mg_prefix_query *q,
-					  const struct mg_policy_set *set, __u32 ifindex)
+					  __u32 ifindex, __u32 via)
 {
 	q->table = MG_TABLE_ACCESS;
 	if (mg_prefix_find(q)) {
@@ -187,8 +187,26 @@ static __always_inline void mg_who_access(struct mg_who *who, struct mg_prefix_q
 		who->access = mg_seen_at_find(q->ip);
 		return;
 	}
-	who->access = mg_access_by_interface(set, ifindex);
-	who->by_interface = who->access != 0;
+	who->access = via;
+	who->by_interface = via != 0;
+}
+
+/*
+ * What the access network is trusted with, and no more than the one of the interface, `via`: a
+ * third party can make up addresses of any network, but not where its packets come in.
+ */
+static __always_inline void mg_who_trust(struct mg_who *who, const struct mg_policy_set *set,
+					 __u32 via)
+{
+	const struct mg_access_network *access = &set->access[who->access & (MG_ACCESS_MAX - 1)];
+
+	who->trust = access->trust;
+	who->drop_transit = access->drop_transit;
+	access = &set->access[via & (MG_ACCESS_MAX - 1)];
+	if (via && access->trust == MG_TRUST_THIRD_PARTY) {
+		who->trust = MG_TRUST_THIRD_PARTY;
+		who->drop_transit |= access->drop_transit;
+	}
 }
 
 static __always_inline void mg_who_policy(struct mg_who *who, const struct mg_policy_set *set)
@@ -223,7 +241,6 @@ static __always_inline void mg_who_select(struct mg_who *who, struct mg_prefix_q
 					  const struct mg_policy_set *set,
 					  const struct mg_endpoint *server)
 {
-	const struct mg_access_network *access;
 	const struct mg_terms *terms;
 
 	if (!who->class) {
@@ -235,9 +252,6 @@ static __always_inline void mg_who_select(struct mg_who *who, struct mg_prefix_q
 	mg_ip_copy16(q->ip, server->ip);
 	if (mg_prefix_find(q))
 		who->service = mg_range_find(who->set, q->value.number, q->value.n, server->port);
-	access = &set->access[who->access & (MG_ACCESS_MAX - 1)];
-	who->trust = access->trust;
-	who->drop_transit = access->drop_transit;
 	mg_who_policy(who, set);
 	terms = mg_terms_in(who->set, who->policy);
 	who->refuse_join = terms ? terms->refuse_join : MG_REFUSE_DROP;
@@ -255,7 +269,7 @@ __noinline int mg_who_is(struct mg_who *who, const struct mg_endpoint *client,
 	struct mg_feed_query feed = {};
 	const struct mg_policy_set *set;
 	const __u32 *now;
-	__u32 at = 0;
+	__u32 at = 0, via;
 
 	if (!who || !client || !server)
 		return 0;
@@ -276,8 +290,10 @@ __noinline int mg_who_is(struct mg_who *who, const struct mg_endpoint *client,
 	who->generation = set->generation;
 	who->class = feed.class;
 	who->access = feed.access;
+	via = ifindex ? mg_access_by_interface(set, ifindex) : 0;
 	if (!who->access)
-		mg_who_access(who, &q, set, ifindex);
+		mg_who_access(who, &q, ifindex, via);
+	mg_who_trust(who, set, via);
 	mg_who_select(who, &q, set, server);
 	return 1;
 }

@@ -237,8 +237,9 @@ struct mg_account_entry {
 	__u64 counts;
 	__u32 sessions_limit; /* as of the last one let in; 0: none */
 	__u32 subflows_limit;
-	__u32 policy; /* of the last one let in */
-	__u32 pad;
+	__u32 policy;  /* of the last one let in */
+	__u8 key_bits; /* so many of the 128 were its address then; 0: nobody was let in */
+	__u8 pad[3];
 };
 MG_ABI_SIZE(struct mg_account_entry, 24);
 
@@ -319,7 +320,9 @@ MG_ABI_SIZE(struct mg_subflow, 24);
 #define MG_SUBFLOWS_WAITING_MAX 8
 #define MG_SUBFLOW_WAIT_NS	(3ULL * 1000000000)
 
-/* mg_cookie_keys: array, one entry. The cookie is wire/cookie.h's. */
+/* mg_cookie_keys: array of two entries; mg_cookie_now: array, one entry, __u32: the one in force. The
+ * other one is written, and then is it. The cookie is wire/cookie.h's. */
+#define MG_COOKIE_KEYS 2
 struct mg_cookie_epochs {
 	__u32 epoch; /* of key[0]; key[1] belongs to epoch - 1 */
 	__u32 n;     /* how many are valid; 0: none, and so no cookie is */
@@ -340,7 +343,8 @@ struct mg_ticket {
 	__u32 serial; /* never that of another one */
 	__u8 trust;   /* enum mg_trust */
 	__u8 charged; /* 1: to be closed */
-	__u8 pad[2];
+	__u8 key_bits; /* so many of the 128 are the subscriber's address, if it is one */
+	__u8 pad;
 };
 MG_ABI_SIZE(struct mg_ticket, 44);
 

@@ -171,7 +171,11 @@ static void test_trust(void **state)
 
 	(void)state;
 	assert_int_equal(ask("192.0.2.7", "198.51.100.1", 80, WLAN_IF).trust, MG_TRUST_THIRD_PARTY);
-	assert_int_equal(ask("10.1.0.1", "198.51.100.1", 80, WLAN_IF).trust, MG_TRUST_TRUSTED);
+	/* Addresses are easily made up, interfaces are not: the worse of the two counts. */
+	assert_int_equal(ask("10.1.0.1", "198.51.100.1", 80, WLAN_IF).trust, MG_TRUST_THIRD_PARTY);
+	assert_int_equal(ask("10.1.0.1", "198.51.100.1", 80, WLAN_IF).access, 1);
+	assert_int_equal(ask("10.1.0.1", "198.51.100.1", 80, WLAN_IF + 1).trust, MG_TRUST_TRUSTED);
+	assert_int_equal(ask("10.1.0.1", "198.51.100.1", 80, 0).trust, MG_TRUST_TRUSTED);
 	assert_int_equal(admit_ask(run.doors->progs.mg_ask_look, &q), MG_REFUSAL_NO_COOKIE);
 	assert_int_equal(q.by_interface, 1);
 	assert_int_equal(q.drop_transit, 1);
@@ -180,6 +184,11 @@ static void test_trust(void **state)
 	q.tuple.client = admit_ep("10.1.0.1", 1);
 	assert_int_equal(admit_ask(run.doors->progs.mg_ask_look, &q), MG_ADMITTED);
 	assert_int_equal(q.by_interface, 0);
+	assert_int_equal(q.drop_transit, 1);
+	q.flags = 0;
+	assert_int_equal(admit_ask(run.doors->progs.mg_ask_look, &q), MG_REFUSAL_NO_COOKIE);
+	q.ifindex = WLAN_IF + 1;
+	assert_int_equal(admit_ask(run.doors->progs.mg_ask_look, &q), MG_ADMITTED);
 	assert_int_equal(q.drop_transit, 0);
 }
 

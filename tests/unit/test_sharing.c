@@ -308,6 +308,37 @@ static void many_subscribers(void **state)
 	nothing_is_kept(&sh);
 }
 
+/* Whoever has all ports of its block and asks for more costs next to nothing, but is looked after
+ * again and again. */
+static void a_full_block_is_searched_now_and_then(void **state)
+{
+	struct mg_config_sharing cfg = shared("198.51.100.0/28", 1024);
+	struct mg_lease lease, same, other;
+	struct mg_sharing sh;
+
+	(void)state;
+	assert_int_equal(mg_sharing_init(&sh), 0);
+	assert_int_equal(take(&sh, &cfg, 1, true, &lease), 0);
+	assert_int_equal(take(&sh, &cfg, 1, true, &same), 0);
+	assert_int_equal(take(&sh, &cfg, 2, true, &other), 0);
+	assert_int_equal(mg_sharing_tries(&lease, 5000), 512);
+	mg_sharing_none_free(&lease, 5000);
+	assert_in_range(mg_sharing_tries(&same, 5500), 1, 16);
+	assert_int_equal(mg_sharing_tries(&other, 5500), 512);
+	mg_sharing_none_free(&same, 5900);
+	assert_int_equal(mg_sharing_tries(&lease, 6000), 512);
+	mg_sharing_give_back(&sh, &lease);
+	mg_sharing_give_back(&sh, &same);
+	mg_sharing_give_back(&sh, &other);
+	cfg.ports_per_subscriber = 4;
+	assert_int_equal(take(&sh, &cfg, 1, true, &lease), 0);
+	assert_int_equal(mg_sharing_tries(&lease, 5500), 4);
+	mg_sharing_none_free(&lease, 5500);
+	assert_int_equal(mg_sharing_tries(&lease, 5500), 4);
+	mg_sharing_give_back(&sh, &lease);
+	nothing_is_kept(&sh);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +347,7 @@ int main(void)
 		cmocka_unit_test(unpaired_ones_are_spread),
 		cmocka_unit_test(blocks_are_one_subscribers),
 		cmocka_unit_test(ports_are_those_of_the_block),
+		cmocka_unit_test(a_full_block_is_searched_now_and_then),
 		cmocka_unit_test(a_reload_takes_no_ones_ports),
 		cmocka_unit_test(threads_share_it),
 		cmocka_unit_test(many_subscribers),

@@ -10,7 +10,11 @@
 #define BUCKETS_FIRST 256
 /* So many addresses are asked for a free block, one after the other. */
 #define ADDRESSES_MAX 4096
-#define HOST_BITS_MAX 32 /* an IPv6 prefix may have more addresses than anyone counts */
+/* So many ports of a block are tried, a system call or three each, before it counts as full. */
+#define PORTS_TRIED_MAX	 512
+#define PORTS_TRIED_FULL 8 /* while it does */
+#define FULL_MS		 1000
+#define HOST_BITS_MAX	 32 /* an IPv6 prefix may have more addresses than anyone counts */
 
 struct mg_sharing_holder {
 	struct mg_sharing_holder *next;
@@ -21,6 +25,7 @@ struct mg_sharing_holder {
 	bool stale; /* its address left the pool: nothing new is of it */
 	uint32_t sessions;
 	_Atomic uint32_t turn; /* of its ports */
+	_Atomic uint64_t full_until_ms;
 };
 
 struct mg_sharing_address {
@@ -447,4 +452,24 @@ uint16_t mg_sharing_port(const struct mg_lease *lease)
 	uint32_t n = lease->last - lease->first + 1U;
 
 	return (uint16_t)(lease->first + atomic_fetch_add(&lease->holder->turn, 1) % n);
+}
+
+static bool counts_as_full(const struct mg_lease *lease, uint64_t now_ms)
+{
+	return now_ms < atomic_load(&lease->holder->full_until_ms);
+}
+
+uint32_t mg_sharing_tries(const struct mg_lease *lease, uint64_t now_ms)
+{
+	uint32_t n = lease->last - lease->first + 1U;
+	uint32_t max = counts_as_full(lease, now_ms) ? PORTS_TRIED_FULL : PORTS_TRIED_MAX;
+
+	return n < max ? n : max;
+}
+
+void mg_sharing_none_free(const struct mg_lease *lease, uint64_t now_ms)
+{
+	/* A few that were tried say nothing of the others. */
+	if (!counts_as_full(lease, now_ms))
+		atomic_store(&lease->holder->full_until_ms, now_ms + FULL_MS);
 }

@@ -66,5 +66,9 @@ void mg_sharing_give_back(struct mg_sharing *sh, struct mg_lease *lease);
 
 /* The next port of the lease's block to try. */
 uint16_t mg_sharing_port(const struct mg_lease *lease);
+/* So many of them are to be tried; only a few for a while after none was free, since to find that
+ * out costs as much as dozens of sessions, and who holds them all may go on asking. */
+uint32_t mg_sharing_tries(const struct mg_lease *lease, uint64_t now_ms);
+void mg_sharing_none_free(const struct mg_lease *lease, uint64_t now_ms);
 
 #endif

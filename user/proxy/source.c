@@ -11,9 +11,6 @@
 #include "sys/sock.h"
 #include "wire/proxy_v2.h"
 
-/* So many ports of a block are tried, a system call or three each, before it counts as full. */
-#define PORTS_TRIED_MAX 512
-
 static const struct mg_config_policies *policies(const struct mg_session *s)
 {
 	return &s->worker->policy->config->policies;
@@ -54,10 +51,9 @@ static bool is_taken(int err)
  * late packets (TIME-WAIT) will do. */
 static int connect_from_block(struct mg_session *s)
 {
-	uint32_t n = s->lease.last - s->lease.first + 1U;
+	uint32_t n = mg_sharing_tries(&s->lease, s->worker->loop.now_ms);
 	int err = -EUSERS;
 
-	n = n > PORTS_TRIED_MAX ? PORTS_TRIED_MAX : n;
 	for (uint32_t i = 0; i < 2 * n; i++) {
 		struct mg_ep source = { .ip = s->lease.ip,
 					.port = htons(mg_sharing_port(&s->lease)) };
@@ -69,6 +65,7 @@ static int connect_from_block(struct mg_session *s)
 		if (!is_taken(err))
 			return err;
 	}
+	mg_sharing_none_free(&s->lease, s->worker->loop.now_ms);
 	return -EUSERS;
 }
 

@@ -249,7 +249,7 @@ static __always_inline void mg_account_hold_again(const struct mg_subscriber *ke
 
 /* What was let in last, to be shown */
 static __always_inline void mg_account_note(const struct mg_subscriber *key, __u32 policy,
-					    const struct mg_terms *terms)
+					    const struct mg_terms *terms, __u8 key_bits)
 {
 	struct mg_account_entry *e = bpf_map_lookup_elem(&mg_accounts, key);
 
@@ -258,6 +258,7 @@ static __always_inline void mg_account_note(const struct mg_subscriber *key, __u
 	e->sessions_limit = terms ? terms->sessions : 0;
 	e->subflows_limit = terms ? terms->subflows : 0;
 	e->policy = policy;
+	e->key_bits = key_bits;
 }
 
 /* The counts of a subscriber; 0 where it has none, or they are just being made. */

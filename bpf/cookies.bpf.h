@@ -13,10 +13,17 @@
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, MG_COOKIE_KEYS);
 	__type(key, __u32);
 	__type(value, struct mg_cookie_epochs);
 } mg_cookie_keys SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} mg_cookie_now SEC(".maps");
 
 struct mg_cookie {
 	__u8 bytes[4 * MG_COOKIE_WORDS];
@@ -37,12 +44,17 @@ __noinline int mg_cookie_ok(const struct mg_endpoint *client, const struct mg_co
 	const struct mg_cookie_epochs *keys;
 	struct mg_cookie_input input = {};
 	const __be32 *words;
-	__u32 zero = 0, age;
+	const __u32 *now;
+	__u32 at = 0, age;
 	__u64 mac;
 
 	if (!client || !cookie)
 		return 0;
-	keys = bpf_map_lookup_elem(&mg_cookie_keys, &zero);
+	now = bpf_map_lookup_elem(&mg_cookie_now, &at);
+	if (!now)
+		return 0;
+	at = *now;
+	keys = bpf_map_lookup_elem(&mg_cookie_keys, &at);
 	if (!keys)
 		return 0;
 	words = (const __be32 *)cookie->bytes;

@@ -22,6 +22,18 @@ struct {
 
 /* ---- a session's charges --------------------------------------------------------------------- */
 
+/* How much of its address the subscriber is, if that is what it is */
+static __always_inline __u8 mg_key_bits_of(const struct mg_who *who)
+{
+	__u32 at = who->set;
+	const struct mg_policy_set *set = bpf_map_lookup_elem(&mg_policy_set, &at);
+
+	if (!set)
+		return 0;
+	return mg_ip_is_v4(who->subscriber.ip) ? set->key_bits[MG_FAMILY_V4]
+					       : set->key_bits[MG_FAMILY_V6];
+}
+
 /* What a session is charged to, and what came of it */
 struct mg_opening {
 	struct mg_service_subscriber who;
@@ -166,7 +178,7 @@ __noinline int mg_charge_session(const struct mg_who *who, struct mg_opening *o)
 	}
 	terms = mg_terms_of(who);
 	key = o->who.subscriber;
-	mg_account_note(&key, who->policy, terms);
+	mg_account_note(&key, who->policy, terms, mg_key_bits_of(who));
 	return 0;
 }
 
@@ -183,6 +195,7 @@ static __always_inline void mg_ticket_of(struct mg_ticket *ticket, const struct 
 	ticket->serial = 0;
 	ticket->trust = who->trust;
 	ticket->charged = 0;
+	ticket->key_bits = mg_key_bits_of(who);
 }
 
 static __always_inline __u64 mg_wait_of(const struct mg_who *who)

@@ -106,7 +106,8 @@ void admit_run_reset(struct admit_run *r)
 	clear(s->maps.mg_proxy_count, 1);
 	clear(s->maps.mg_admit_stats, 1);
 	clear(s->maps.mg_feed_lengths, 1);
-	clear(s->maps.mg_cookie_keys, 1);
+	clear(s->maps.mg_cookie_keys, MG_COOKIE_KEYS);
+	clear(s->maps.mg_cookie_now, 1);
 	clear(s->maps.mg_policy_set, MG_SETS);
 }
 

@@ -361,6 +361,29 @@ static void who_has_what_is_listed(void **state)
 	assert_int_equal(mg_admission_service_sessions(a, asks[0].ticket.service), 0);
 }
 
+/* Who was counted by a longer prefix is, and is shown so, until it ends. */
+static void a_key_that_changes_leaves_the_old_counts(void **state)
+{
+	struct mg_admit old = rig_ask("10.1.0.1", VIDEO), new = rig_ask("10.1.0.1", VIDEO);
+	struct mg_account_row one;
+
+	(void)state;
+	apply();
+	assert_int_equal(mg_admission_open_session(a, &old), MG_ADMITTED);
+	rig.c.policies.key_ipv4_bits = 24;
+	apply();
+	assert_int_equal(mg_admission_open_session(a, &new), MG_ADMITTED);
+	assert_int_equal(old.ticket.key_bits, 128);
+	assert_int_equal(new.ticket.key_bits, 96 + 24);
+	assert_int_equal(mg_admission_account(a, &old.ticket.subscriber, &one), 0);
+	assert_int_equal(one.key_bits, 128);
+	assert_int_equal(one.account.sessions, 1);
+	assert_int_equal(mg_admission_account(a, &new.ticket.subscriber, &one), 0);
+	assert_int_equal(one.key_bits, 96 + 24);
+	mg_admission_close_session(a, &old.ticket, 0);
+	mg_admission_close_session(a, &new.ticket, 0);
+}
+
 #define CROWD 20000
 
 static void many_are_listed(void **state)
@@ -479,6 +502,7 @@ int main(void)
 		cmocka_unit_test_setup(a_limit_of_all_leaves_their_count, fresh),
 		cmocka_unit_test_setup(whoever_asks_meanwhile_sees_one_set, fresh),
 		cmocka_unit_test_setup(who_has_what_is_listed, fresh),
+		cmocka_unit_test_setup(a_key_that_changes_leaves_the_old_counts, fresh),
 		cmocka_unit_test_setup(many_are_listed, fresh),
 		cmocka_unit_test_setup(subflows_count_by_the_token, fresh),
 		cmocka_unit_test_setup(sessions_are_held_in_advance, fresh),

@@ -211,22 +211,29 @@ static void cookies_have_their_keys(void **state)
 	const uint8_t first[16] = { 1, 2, 3 }, second[16] = { 4, 5, 6 };
 	struct mg_cookie_epochs epochs;
 	struct mg_cookie_keys keys;
-	__u32 zero = 0;
+	__u32 zero = 0, first_at, at;
+	int now = bpf_map__fd(a->bpf->maps.mg_cookie_now);
 	int map = bpf_map__fd(a->bpf->maps.mg_cookie_keys);
 
 	(void)state;
 	mg_cookie_keys_init(&keys, 41, first);
 	assert_int_equal(mg_admission_set_cookies(a, &keys), 0);
-	assert_int_equal(bpf_map_lookup_elem(map, &zero, &epochs), 0);
+	assert_int_equal(bpf_map_lookup_elem(now, &zero, &first_at), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &first_at, &epochs), 0);
 	assert_int_equal(epochs.epoch, 41);
 	assert_int_equal(epochs.n, 1);
 	mg_cookie_keys_rotate(&keys, second);
 	assert_int_equal(mg_admission_set_cookies(a, &keys), 0);
-	assert_int_equal(bpf_map_lookup_elem(map, &zero, &epochs), 0);
+	assert_int_equal(bpf_map_lookup_elem(now, &zero, &at), 0);
+	assert_int_equal(bpf_map_lookup_elem(map, &at, &epochs), 0);
 	assert_int_equal(epochs.epoch, 42);
 	assert_int_equal(epochs.n, 2);
 	assert_memory_equal(epochs.key[0], second, 16);
 	assert_memory_equal(epochs.key[1], first, 16);
+	/* what packets read until then is not touched */
+	assert_int_not_equal(at, first_at);
+	assert_int_equal(bpf_map_lookup_elem(map, &first_at, &epochs), 0);
+	assert_int_equal(epochs.epoch, 41);
 }
 
 static __u32 any_pace(void)

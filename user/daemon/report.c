@@ -152,7 +152,9 @@ static void put_admission(struct mg_daemon *d, json_t *o, const struct mg_sessio
 	bool charged = row->ticket.charged;
 	char who[MG_WHO_STRLEN];
 
-	put_name(o, "subscriber", charged ? mg_who_format(who, d, &row->ticket.subscriber) : NULL);
+	put_name(o, "subscriber",
+		 charged ? mg_who_format(who, d, &row->ticket.subscriber, row->ticket.key_bits)
+			 : NULL);
 	put_name(o, "policy", charged ? row->policy : NULL);
 	put_name(o, "service", mg_who_service(d, row->ticket.service));
 }

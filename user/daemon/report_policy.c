@@ -122,7 +122,7 @@ static json_t *limits_row(struct mg_daemon *d, const struct mg_account_row *row)
 	char text[MG_WHO_STRLEN];
 	json_t *o = json_object();
 
-	put_text(o, "subscriber", mg_who_format(text, d, &row->subscriber));
+	put_text(o, "subscriber", mg_who_format(text, d, &row->subscriber, row->key_bits));
 	put_number(o, "sessions", row->account.sessions);
 	put_number(o, "sessions_limit", p->sessions);
 	put_number(o, "subflows", row->account.subflows);
@@ -282,7 +282,7 @@ json_t *mg_report_policy_test(struct mg_daemon *d, const struct mg_control_reque
 	o = json_object();
 	put_text(o, "policy", p->name);
 	put_why(d, o, p, t);
-	put_text(o, "subscriber", mg_who_format(text, d, &t->subscriber));
+	put_text(o, "subscriber", mg_who_format(text, d, &t->subscriber, t->key_bits));
 	put_name(o, "class", class_of(d, t->class));
 	put_name(o, "service", mg_who_service(d, t->service));
 	put_name(o, "access", mg_who_access(d, t->access));

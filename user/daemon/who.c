@@ -11,7 +11,7 @@
 #define V4_BITS 96 /* of IPv4-mapped addresses, before the address begins */
 
 const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
-			  const struct mg_subscriber *who)
+			  const struct mg_subscriber *who, uint8_t key_bits)
 {
 	const struct mg_config_policies *p = &d->config->policies;
 	struct mg_prefix prefix = { .len = 128 };
@@ -31,7 +31,9 @@ const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
 		return text;
 	}
 	memcpy(&prefix.ip, who->ip, sizeof(prefix.ip));
-	if (mg_ip_is_v4(&prefix.ip))
+	if (key_bits)
+		prefix.len = key_bits;
+	else if (mg_ip_is_v4(&prefix.ip))
 		prefix.len = (unsigned char)(V4_BITS + p->key_ipv4_bits);
 	else
 		prefix.len = p->key_ipv6_bits;

@@ -11,11 +11,12 @@ struct mg_daemon;
 
 #define MG_WHO_STRLEN 800 /* an identity may be long, and written as %XX */
 
-/* "10.1.2.3", "2001:db8::/64", or MG_WHO_ID and the text of an identity: its number, in 16 hex
+/* key_bits: how much of its address it is (that was reloaded, perhaps); 0: what is configured.
+ * "10.1.2.3", "2001:db8::/64", or MG_WHO_ID and the text of an identity: its number, in 16 hex
  * digits, if that is no longer known. Written into text and returned. */
 #define MG_WHO_ID "id:"
 const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
-			  const struct mg_subscriber *who);
+			  const struct mg_subscriber *who, uint8_t key_bits);
 /* Names of what tickets and addresses stand for; NULL: nothing that has a name. */
 const char *mg_who_service(const struct mg_daemon *d, uint32_t number);
 const char *mg_who_access(const struct mg_daemon *d, uint32_t number);

@@ -213,13 +213,18 @@ int mg_admission_share(struct mg_admission *a, struct bpf_object *obj)
 int mg_admission_set_cookies(struct mg_admission *a, const struct mg_cookie_keys *keys)
 {
 	struct mg_cookie_epochs epochs = { .epoch = keys->epoch, .n = keys->have_previous ? 2 : 1 };
-	__u32 zero = 0;
+	int now = bpf_map__fd(a->bpf->maps.mg_cookie_now);
+	__u32 zero = 0, at;
 
 	memcpy(epochs.key, keys->key, sizeof(epochs.key));
-	return bpf_map_update_elem(bpf_map__fd(a->bpf->maps.mg_cookie_keys), &zero, &epochs,
-				   BPF_ANY)
-		       ? -errno
-		       : 0;
+	if (bpf_map_lookup_elem(now, &zero, &at))
+		return -errno;
+	/* No packet is still at work with keys of two rotations ago. */
+	at = !at;
+	if (bpf_map_update_elem(bpf_map__fd(a->bpf->maps.mg_cookie_keys), &at, &epochs, BPF_ANY) ||
+	    bpf_map_update_elem(now, &zero, &at, BPF_ANY))
+		return -errno;
+	return 0;
 }
 
 /* ---- numbers --------------------------------------------------------------------------------- */

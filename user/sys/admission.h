@@ -100,6 +100,7 @@ uint32_t mg_admission_access_of(struct mg_admission *a, const struct in6_addr *i
 struct mg_account_row {
 	struct mg_subscriber subscriber;
 	struct mg_account account; /* zeros: it was refused, and has no sessions now */
+	uint8_t key_bits;	   /* of mg_account_entry; 0 with those zeros */
 	uint64_t refused[MG_REFUSAL_COUNT];
 };
 /* All subscribers that have sessions or were refused; *rows is for free(). Their number or -errno.

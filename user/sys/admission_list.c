@@ -45,6 +45,7 @@ static int add_account(void *ctx, const void *key, const void *value)
 		return -ENOMEM;
 	memcpy(&entry, value, sizeof(entry));
 	row->account = mg_account_read(&entry);
+	row->key_bits = entry.key_bits;
 	return 0;
 }
 
@@ -68,8 +69,10 @@ static int compare(const void *one, const void *other)
 static void merge(struct mg_account_row *into, const struct mg_account_row *from)
 {
 	/* Of a map that changes meanwhile, the same key may come twice. */
-	if (from->account.sessions || from->account.subflows || from->account.reserved)
+	if (from->account.sessions || from->account.subflows || from->account.reserved) {
 		into->account = from->account;
+		into->key_bits = from->key_bits;
+	}
 	for (int i = 0; i < MG_REFUSAL_COUNT; i++)
 		if (from->refused[i] > into->refused[i])
 			into->refused[i] = from->refused[i];
@@ -125,7 +128,8 @@ int mg_admission_account(struct mg_admission *a, const struct mg_subscriber *sub
 	bool was_refused;
 
 	*row = (struct mg_account_row){ .subscriber = *subscriber,
-					.account = mg_account_read(&entry) };
+					.account = mg_account_read(&entry),
+					.key_bits = entry.key_bits };
 	was_refused = !bpf_map_lookup_elem(bpf_map__fd(a->bpf->maps.mg_refused), subscriber,
 					   row->refused);
 	return has_account || was_refused ? 0 : -ENOENT;

@@ -3,8 +3,6 @@
  * Who still speaks of numbers whose names are gone: counts of services, open sessions, and where
  * addresses were seen last.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
@@ -13,36 +11,7 @@
 #include "base/log.h"
 #include "skel/policy.skel.h"
 #include "sys/admission_maps.h"
-
-#define BATCH	 4096
-#define KEY_MOST 16
-
-/* ---- all of a table -------------------------------------------------------------------------- */
-
-typedef void entry_fn(void *ctx, const void *key, const void *value);
-
-/* What is there all the while is handed over. 0 or -errno. */
-static int each(const struct bpf_map *map, entry_fn *fn, void *ctx)
-{
-	size_t key_size = bpf_map__key_size(map), value_size = bpf_map__value_size(map);
-	char *keys = calloc(BATCH, key_size), *values = calloc(BATCH, value_size);
-	unsigned char at[KEY_MOST], *from = NULL;
-	int err = keys && values ? 0 : -ENOMEM;
-
-	while (!err) {
-		__u32 n = BATCH;
-
-		/* ENOENT: those were the last. */
-		if (bpf_map_lookup_batch(bpf_map__fd(map), from, at, keys, values, &n, NULL))
-			err = -errno;
-		for (__u32 i = 0; (!err || err == -ENOENT) && i < n; i++)
-			fn(ctx, keys + i * key_size, values + i * value_size);
-		from = at;
-	}
-	free(keys);
-	free(values);
-	return err == -ENOENT ? 0 : err;
-}
+#include "sys/steer_maps.h"
 
 /* ---- numbers that are not given -------------------------------------------------------------- */
 
@@ -65,7 +34,7 @@ struct holding {
 	uint32_t generation;
 };
 
-static void hold_ticket(void *ctx, const void *key, const void *value)
+static int hold_ticket(void *ctx, const void *key, const void *value)
 {
 	const struct mg_charge *charge = value;
 	const struct holding *h = ctx;
@@ -73,6 +42,7 @@ static void hold_ticket(void *ctx, const void *key, const void *value)
 	(void)key;
 	mg_policy_names_hold(&h->a->staged[MG_KIND_POLICY], charge->policy, h->generation);
 	mg_policy_names_hold(&h->a->staged[MG_KIND_ACCESS], charge->access, h->generation);
+	return 0;
 }
 
 /* Is there a number that only such a session may have? */
@@ -91,7 +61,7 @@ int mg_admission_hold_numbers(struct mg_admission *a, uint32_t generation)
 	hold_services(a, generation);
 	if (!any_without_a_name(a, MG_KIND_POLICY) && !any_without_a_name(a, MG_KIND_ACCESS))
 		return 0;
-	return each(a->bpf->maps.mg_tickets, hold_ticket, &h);
+	return mg_map_each(bpf_map__fd(a->bpf->maps.mg_tickets), hold_ticket, &h);
 }
 
 /* ---- where an address was seen --------------------------------------------------------------- */
@@ -107,12 +77,13 @@ static size_t place_of(const struct mg_in_force *f, uint32_t access)
 						    : MG_CONFIG_NONE;
 }
 
-static void forget_one(void *ctx, const void *key, const void *value)
+static int forget_one(void *ctx, const void *key, const void *value)
 {
 	const struct forgetting *f = ctx;
 
 	if (place_of(f->now, *(const __u32 *)value) == MG_CONFIG_NONE)
 		bpf_map_delete_elem(f->map, key);
+	return 0;
 }
 
 void mg_admission_forget_access(struct mg_admission *a, const struct mg_in_force *last)
@@ -124,7 +95,7 @@ void mg_admission_forget_access(struct mg_admission *a, const struct mg_in_force
 	for (uint32_t i = 1; i < last->n_places[MG_KIND_ACCESS]; i++)
 		any |= place_of(last, i) != MG_CONFIG_NONE &&
 		       place_of(&a->now, i) == MG_CONFIG_NONE;
-	err = any ? each(a->bpf->maps.mg_seen_at, forget_one, &f) : 0;
+	err = any ? mg_map_each(f.map, forget_one, &f) : 0;
 	if (err)
 		mg_warn("access_networks: where addresses were seen is not forgotten: %s",
 			strerror(-err));

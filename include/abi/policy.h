@@ -92,8 +92,8 @@ struct mg_access_network {
 };
 MG_ABI_SIZE(struct mg_access_network, 4);
 
-/* What an interface says: an entry of a set. Prefixes, and more so the feed, go before it; but if it
- * is a third party's, all that comes in there is no more trusted than that. */
+/* What an interface says: an entry of a set. Prefixes, and more so the feed, go before it; but if
+ * it is a third party's, all that comes in there is no more trusted than that. */
 #define MG_ACCESS_INTERFACES_MAX 64
 struct mg_access_interface {
 	__u32 ifindex;
@@ -320,8 +320,8 @@ MG_ABI_SIZE(struct mg_subflow, 24);
 #define MG_SUBFLOWS_WAITING_MAX 8
 #define MG_SUBFLOW_WAIT_NS	(3ULL * 1000000000)
 
-/* mg_cookie_keys: array of two entries; mg_cookie_now: array, one entry, __u32: the one in force. The
- * other one is written, and then is it. The cookie is wire/cookie.h's. */
+/* mg_cookie_keys: array of two entries; mg_cookie_now: array, one entry, __u32: the one in force.
+ * The other one is written, and then is it. The cookie is wire/cookie.h's. */
 #define MG_COOKIE_KEYS 2
 struct mg_cookie_epochs {
 	__u32 epoch; /* of key[0]; key[1] belongs to epoch - 1 */
@@ -340,9 +340,9 @@ struct mg_ticket {
 	__u32 access;
 	__u32 class;
 	__u32 generation;
-	__u32 serial; /* never that of another one */
-	__u8 trust;   /* enum mg_trust */
-	__u8 charged; /* 1: to be closed */
+	__u32 serial;  /* never that of another one */
+	__u8 trust;    /* enum mg_trust */
+	__u8 charged;  /* 1: to be closed */
 	__u8 key_bits; /* so many of the 128 are the subscriber's address, if it is one */
 	__u8 pad;
 };

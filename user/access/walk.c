@@ -5,7 +5,7 @@
 
 /* Of one piece: some milliseconds. Empty buckets cost next to nothing. */
 #define VISITS_AT_ONCE 32768
-#define COSTLY_AT_ONCE 2048
+#define COSTLY_AT_ONCE 512
 
 static void piece(struct mg_walk *w)
 {

@@ -20,8 +20,9 @@
 extern const struct mg_key mg_policy_keys[];
 extern const size_t mg_policy_keys_count;
 
-extern const cyaml_strval_t mg_policy_mode_names[5];
-#define MG_POLICY_MODE_DENY 0x100 /* beside enum mg_mode */
+extern const cyaml_strval_t mg_policy_mode_names[9];
+#define MG_POLICY_MODE_DENY	0x100 /* beside enum mg_mode */
+#define MG_POLICY_MODE_STEERING 0x200 /* and an enum mg_steering: another way to write that */
 extern const cyaml_strval_t mg_steering_names[MG_STEERING_COUNT];
 extern const cyaml_strval_t mg_trust_names[MG_TRUST_COUNT];
 extern const cyaml_strval_t mg_refuse_names[MG_REFUSE_COUNT];
@@ -50,6 +51,8 @@ extern const struct mg_shape mg_policy_shape, mg_default_policy_shape;
 extern const struct mg_shape mg_named_default_shape; /* with its name, where it stands alone */
 void mg_read_policy(struct mg_reading *r, const struct mg_node *node, const struct mg_shape *shape,
 		    struct mg_config_policy *to);
+/* What `mode` says of steering; default: nothing. `policy` is the mapping, or NULL. */
+enum mg_steering mg_policy_mode_steering(const struct mg_tree *t, const struct mg_node *policy);
 void mg_policy_find_group(const struct mg_config *c, struct mg_config_policy *policy,
 			  const struct mg_node *node, struct mg_findings *f);
 void mg_policy_free(struct mg_config_policy *policy);

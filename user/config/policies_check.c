@@ -44,9 +44,14 @@ static void check_deny(const struct mg_config_policy *policy, const struct mg_no
 static void check_paths(const struct mg_config_policy *policy, const struct mg_node *node,
 			struct mg_findings *f)
 {
+	enum mg_steering mode = mg_policy_mode_steering(f->tree, node);
 	bool ordered = policy->steering == MG_STEERING_ACTIVE_STANDBY ||
 		       policy->steering == MG_STEERING_PRIORITY;
 
+	if (mode != MG_STEERING_DEFAULT && mode != policy->steering)
+		mg_finding(f, at(f, node, "mode"), "is %s with steering: %s, expected one of the two",
+			   mg_config_steering_name(mode),
+			   mg_config_steering_name(policy->steering));
 	if (policy->n_split && policy->steering != MG_STEERING_LOAD_BALANCING)
 		mg_finding(f, at(f, node, "split"),
 			   "has no effect with steering: %s, expected load-balancing",
@@ -54,7 +59,7 @@ static void check_paths(const struct mg_config_policy *policy, const struct mg_n
 	if (policy->strict && !policy->n_split)
 		mg_finding(f, at(f, node, "strict"), "has no effect without split, expected both");
 	if (ordered && !policy->n_order)
-		mg_finding(f, at(f, node, "steering"),
+		mg_finding(f, at(f, node, mode == policy->steering ? "mode" : "steering"),
 			   "is %s without order, expected which access network is first",
 			   mg_config_steering_name(policy->steering));
 	if (policy->n_order && !ordered)

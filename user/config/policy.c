@@ -47,6 +47,9 @@ static void read_mode(struct mg_reading *r, const struct mg_node *node, void *to
 	if (!mg_verify_name(r->f, node, mg_policy_mode_names, CYAML_ARRAY_LEN(mg_policy_mode_names),
 			    &value))
 		return;
+	/* mg_read_policy puts it where `steering` does not say it. */
+	if (value & MG_POLICY_MODE_STEERING)
+		return;
 	policy->deny = value == MG_POLICY_MODE_DENY;
 	policy->has_mode = !policy->deny;
 	if (policy->has_mode)
@@ -154,6 +157,20 @@ const struct mg_shape mg_named_default_shape = { "policies[].", policy_keys + WH
 const struct mg_shape mg_default_policy_shape = { "policies[].", policy_keys + WHO,
 						  CYAML_ARRAY_LEN(policy_keys) - WHO };
 
+enum mg_steering mg_policy_mode_steering(const struct mg_tree *t, const struct mg_node *policy)
+{
+	const struct mg_node *mode = policy ? mg_tree_child(t, policy, "mode") : NULL;
+
+	if (!mode || mode->kind != MG_NODE_SCALAR)
+		return MG_STEERING_DEFAULT;
+	for (size_t i = 0; i < CYAML_ARRAY_LEN(mg_policy_mode_names); i++) {
+		if (mg_policy_mode_names[i].val & MG_POLICY_MODE_STEERING &&
+		    strcmp(mg_policy_mode_names[i].str, mode->text) == 0)
+			return mg_policy_mode_names[i].val & ~MG_POLICY_MODE_STEERING;
+	}
+	return MG_STEERING_DEFAULT;
+}
+
 void mg_read_policy(struct mg_reading *r, const struct mg_node *node, const struct mg_shape *shape,
 		    struct mg_config_policy *to)
 {
@@ -167,7 +184,10 @@ void mg_read_policy(struct mg_reading *r, const struct mg_node *node, const stru
 		return;
 	if (to->deny && !mg_tree_child(t, node, "refuse"))
 		to->refuse = MG_REFUSE_RESET;
-	if (to->n_split && !mg_tree_child(t, node, "steering"))
+	if (mg_tree_child(t, node, "steering"))
+		return;
+	to->steering = mg_policy_mode_steering(t, node);
+	if (to->n_split && to->steering == MG_STEERING_DEFAULT)
 		to->steering = MG_STEERING_LOAD_BALANCING;
 }
 

@@ -2,12 +2,16 @@
 /* The part of the schema that is about policy. All of it is live. */
 #include "config/policies.h"
 
-const cyaml_strval_t mg_policy_mode_names[5] = {
+const cyaml_strval_t mg_policy_mode_names[9] = {
 	{ "off", MG_MODE_OFF },
 	{ "take-over", MG_MODE_TAKE_OVER },
 	{ "transparent", MG_MODE_TRANSPARENT },
 	{ "hybrid", MG_MODE_HYBRID },
 	{ "deny", MG_POLICY_MODE_DENY },
+	{ "load-balancing", MG_POLICY_MODE_STEERING | MG_STEERING_LOAD_BALANCING },
+	{ "active-standby", MG_POLICY_MODE_STEERING | MG_STEERING_ACTIVE_STANDBY },
+	{ "smallest-delay", MG_POLICY_MODE_STEERING | MG_STEERING_SMALLEST_DELAY },
+	{ "priority", MG_POLICY_MODE_STEERING | MG_STEERING_PRIORITY },
 };
 const cyaml_strval_t mg_steering_names[MG_STEERING_COUNT] = {
 #define X(sym, name, doc) { name, MG_STEERING_##sym },

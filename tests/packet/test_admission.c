@@ -450,28 +450,6 @@ static void subflows_count_by_the_token(void **state)
 	mg_admission_sweep(a);
 }
 
-static void sessions_are_held_in_advance(void **state)
-{
-	struct mg_admit ask = rig_ask("10.1.0.1", VIDEO), more = ask;
-	struct mg_account_row row;
-
-	(void)state;
-	apply();
-	assert_int_equal(mg_admission_test(a, &ask), MG_ADMITTED);
-	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 3), MG_ADMITTED);
-	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 1), MG_REFUSAL_OVER_SESSIONS);
-	mg_admission_account(a, &ask.ticket.subscriber, &row);
-	assert_int_equal(row.account.reserved, 3);
-	more.flags = 0;
-	assert_int_equal(mg_admission_open_session(a, &more), MG_ADMITTED);
-	mg_admission_account(a, &ask.ticket.subscriber, &row);
-	assert_int_equal(row.account.reserved, 2);
-	assert_true(mg_admission_reserve(a, &ask.ticket, -2) >= 0);
-	mg_admission_close_session(a, &more.ticket, 0);
-	mg_admission_account(a, &ask.ticket.subscriber, &row);
-	assert_int_equal(row.account.sessions, 0);
-}
-
 static void without_admission_all_is_admitted(void **state)
 {
 	struct mg_admit ask = rig_ask("10.1.9.1", VIDEO);
@@ -505,7 +483,6 @@ int main(void)
 		cmocka_unit_test_setup(a_key_that_changes_leaves_the_old_counts, fresh),
 		cmocka_unit_test_setup(many_are_listed, fresh),
 		cmocka_unit_test_setup(subflows_count_by_the_token, fresh),
-		cmocka_unit_test_setup(sessions_are_held_in_advance, fresh),
 		cmocka_unit_test(without_admission_all_is_admitted),
 	};
 

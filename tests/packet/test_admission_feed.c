@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What is told to the kernel of addresses, cookies and paces; and that the daemon's privileges are
- * enough for all of it.
+ * What is told to the kernel of addresses, cookies, paces and reservations; and that the daemon's
+ * privileges are enough for all of it.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -67,6 +67,31 @@ static struct mg_ep ep(const char *text)
 
 	assert_int_equal(mg_ep_parse(&e, text), 0);
 	return e;
+}
+
+/* ---- reservations -----------------------------------------------------------------------------
+ */
+
+static void sessions_are_held_in_advance(void **state)
+{
+	struct mg_admit ask = rig_ask("10.1.0.1", VIDEO), more = ask;
+	struct mg_account_row row;
+
+	(void)state;
+	apply();
+	assert_int_equal(mg_admission_test(a, &ask), MG_ADMITTED);
+	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 3), MG_ADMITTED);
+	assert_int_equal(mg_admission_reserve(a, &ask.ticket, 1), MG_REFUSAL_OVER_SESSIONS);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.reserved, 3);
+	more.flags = 0;
+	assert_int_equal(mg_admission_open_session(a, &more), MG_ADMITTED);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.reserved, 2);
+	assert_true(mg_admission_reserve(a, &ask.ticket, -2) >= 0);
+	mg_admission_close_session(a, &more.ticket, 0);
+	mg_admission_account(a, &ask.ticket.subscriber, &row);
+	assert_int_equal(row.account.sessions, 0);
 }
 
 /* ---- the feed -------------------------------------------------------------------------------- */
@@ -297,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup(lengths_come_and_go, fresh),
 		cmocka_unit_test_setup(cookies_have_their_keys, fresh),
 		cmocka_unit_test_setup(paces_are_looked_for_while_there_are_any, fresh),
+		cmocka_unit_test_setup(sessions_are_held_in_advance, fresh),
 		cmocka_unit_test_setup(what_the_daemon_keeps_is_enough, fresh),
 	};
 

@@ -205,13 +205,6 @@ static struct mg_feed_when when_of(const struct mg_accounting *a, const struct i
 	return when;
 }
 
-static bool is_before(const struct mg_feed_when *when, const struct mg_feed_when *than)
-{
-	if (when->clock && when->clock == than->clock)
-		return when->event_s < than->event_s;
-	return when->at_ms + MS_PER_S < than->at_ms;
-}
-
 /* ---- what is said ---------------------------------------------------------------------------- */
 
 static void end(struct mg_accounting *a, struct mg_accounted *s, const struct mg_feed_when *when)
@@ -277,7 +270,8 @@ static int begin(struct mg_accounting *a, const struct in6_addr *client,
 		free_session(a, s);
 		s = NULL;
 	}
-	if (s && (is_before(&when, &s->when) || (s->ended && r->status == MG_RADIUS_INTERIM))) {
+	if (s && (mg_accounted_is_before(&when, &s->when) ||
+		  (s->ended && r->status == MG_RADIUS_INTERIM))) {
 		a->counters.late++;
 		return 0;
 	}
@@ -298,7 +292,7 @@ static int stop(struct mg_accounting *a, const struct in6_addr *client,
 	struct mg_feed_when when = when_of(a, client, r);
 	struct mg_accounted *s = find(a, client, r);
 
-	if (s && (s->ended || is_before(&when, &s->when))) {
+	if (s && (s->ended || mg_accounted_is_before(&when, &s->when))) {
 		a->counters.late++;
 		return 0;
 	}

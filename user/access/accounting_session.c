@@ -200,3 +200,10 @@ void mg_accounted_take_back(struct mg_accounted *s, struct mg_feed *feed)
 	mg_feed_release(feed, s->identity);
 	s->identity = NULL;
 }
+
+bool mg_accounted_is_before(const struct mg_feed_when *when, const struct mg_feed_when *than)
+{
+	if (when->clock && when->clock == than->clock)
+		return when->event_s < than->event_s;
+	return when->at_ms + MS_PER_S < than->at_ms;
+}

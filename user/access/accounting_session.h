@@ -44,5 +44,8 @@ int mg_accounted_tell(struct mg_accounted *s, struct mg_feed *feed, const struct
 bool mg_accounted_renew(struct mg_accounted *s, struct mg_feed *feed, const struct mg_config *c);
 /* Takes back what counts by its word. */
 void mg_accounted_take_back(struct mg_accounted *s, struct mg_feed *feed);
+/* Said before the other: by the NAS's clock if both are of the same, else by more than a second of
+ * ours. */
+bool mg_accounted_is_before(const struct mg_feed_when *when, const struct mg_feed_when *than);
 
 #endif

@@ -248,12 +248,12 @@ static void test_bad_match_file(void **state)
 
 static void test_modes_that_are_steering(void **state)
 {
-	struct mg_config *c = parse(HOST WHO
-				    "intercept: { mode: hybrid }\n"
-				    "policies:\n"
-				    "  - { name: p1, mode: active-standby, order: [ wlan ] }\n"
-				    "  - { name: p2, steering: priority, order: [ wlan ] }\n"
-				    "default_policy: { mode: smallest-delay }\n");
+	struct mg_config *c =
+		parse(HOST WHO "intercept: { mode: hybrid }\n"
+			       "policies:\n"
+			       "  - { name: p1, mode: active-standby, order: [ wlan ] }\n"
+			       "  - { name: p2, steering: priority, order: [ wlan ] }\n"
+			       "default_policy: { mode: smallest-delay }\n");
 	const struct mg_config_policies *p = &c->policies;
 	struct mg_config *next;
 
@@ -262,9 +262,8 @@ static void test_modes_that_are_steering(void **state)
 	assert_int_equal(p->policies[0].steering, MG_STEERING_ACTIVE_STANDBY);
 	assert_false(p->fallback.has_mode || p->fallback.deny);
 	assert_int_equal(p->fallback.steering, MG_STEERING_SMALLEST_DELAY);
-	assert_int_equal(mg_config_set_policy(c, "{ name: p2, mode: smallest-delay }", &next,
-					      stderr),
-			 0);
+	assert_int_equal(
+		mg_config_set_policy(c, "{ name: p2, mode: smallest-delay }", &next, stderr), 0);
 	assert_false(next->policies.policies[1].has_mode);
 	assert_int_equal(next->policies.policies[1].steering, MG_STEERING_SMALLEST_DELAY);
 	mg_config_free(next);

@@ -49,9 +49,9 @@ static void check_paths(const struct mg_config_policy *policy, const struct mg_n
 		       policy->steering == MG_STEERING_PRIORITY;
 
 	if (mode != MG_STEERING_DEFAULT && mode != policy->steering)
-		mg_finding(f, at(f, node, "mode"), "is %s with steering: %s, expected one of the two",
-			   mg_config_steering_name(mode),
-			   mg_config_steering_name(policy->steering));
+		mg_finding(
+			f, at(f, node, "mode"), "is %s with steering: %s, expected one of the two",
+			mg_config_steering_name(mode), mg_config_steering_name(policy->steering));
 	if (policy->n_split && policy->steering != MG_STEERING_LOAD_BALANCING)
 		mg_finding(f, at(f, node, "split"),
 			   "has no effect with steering: %s, expected load-balancing",

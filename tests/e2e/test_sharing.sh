@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # sharing: servers see addresses of the pool, a subscriber the same one each time, and a block of its
 # ports; the log tells whose they were.
-# test: vm=6.12
 . "$(dirname "$0")/lib.sh"
 . "$E2E_DIR/sharing.sh"
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # Access networks of others: who comes from there needs a cookie for a session and a known token for a
 # join, or meets silence, and nothing is made for it: no socket, no session, no answer.
-# test: vm=6.12
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/e2e/policy.sh

@@ -120,4 +120,15 @@ is "twenty more, one after the other" "$(conv_get 'd["rx"]["text"]')" hello
 ok "all are logged" wait_until 5 logged_is 'len(ev)' 64
 is "servers saw what the log says" "$(server_pairs)" "$(logged_pairs connect)"
 stop mpgated
+
+# ---- identities ----------------------------------------------------------------------------------
+rm -f "$LOG"
+start_mpgated "sharing={ pool: [ \"$POOL4\" ], log: file, log_file: \"$LOG\" }" \
+	"access_networks=[ { name: cellular, prefixes: [ 10.1.0.0/16 ] } ]"
+ok "who 10.1.0.2 is" ctl access set 10.1.0.2 cellular --subscriber 262010000000001
+ask 10.1.0.2
+is "is served" "$(conv_get 'd["rx"]["text"]')" hello
+ok "logged by name" wait_until 5 logged_is '[e["subscriber"] for e in ev]' \
+	'["id:262010000000001", "id:262010000000001"]'
+stop mpgated
 finish

@@ -170,6 +170,7 @@ static void an_older_word_of_another_is_none(void **state)
 static void identities_keep_their_numbers(void **state)
 {
 	uint64_t number = mg_feed_identity_number(feed, "bob"), other;
+	char text[4];
 
 	(void)state;
 	other = mg_feed_identity_number(feed, "bobby");
@@ -183,6 +184,10 @@ static void identities_keep_their_numbers(void **state)
 	mg_feed_del(feed, &(struct mg_prefix){ .ip = ip_of("10.0.0.2"), 128 });
 	/* Its sessions may still be charged: the name is not forgotten at once. */
 	assert_string_equal(mg_feed_identity_text(feed, number), "bob");
+	assert_true(mg_feed_identity_copy(feed, number, text, sizeof(text)));
+	assert_string_equal(text, "bob");
+	assert_false(mg_feed_identity_copy(feed, number, text, 3));
+	assert_false(mg_feed_identity_copy(feed, number + 1, text, sizeof(text)));
 	say("10.0.0.3", "wlan", "bob", 0);
 	assert_true(row_of("10.0.0.3")->identity == number);
 }

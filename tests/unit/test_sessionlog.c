@@ -212,7 +212,7 @@ static void lines_are_as_documented(void **state)
 
 	(void)state;
 	memcpy(r.subscriber.ip, &r.client.ip, 16);
-	n = mg_sessionlog_format(line, &r);
+	n = mg_sessionlog_format(line, &r, NULL);
 	assert_string_equal(line, "{\"time\":\"2026-11-21T20:29:07.123Z\",\"event\":\"connect\","
 				  "\"session\":7,\"subscriber\":\"10.1.0.2\","
 				  "\"client\":\"10.1.0.2:40001\","
@@ -224,13 +224,13 @@ static void lines_are_as_documented(void **state)
 	r.bytes_up = 1;
 	r.bytes_down = UINT64_MAX;
 	memcpy(r.subscriber.ip, "\xffmpgatei\0\0\0\0\0\0\x01\xab", 16);
-	n = mg_sessionlog_format(line, &r);
+	n = mg_sessionlog_format(line, &r, NULL);
 	assert_non_null(strstr(line, "\"subscriber\":\"id:00000000000001ab\""));
 	assert_non_null(strstr(line, ",\"reason\":\"finished\",\"bytes_up\":1,"
 				     "\"bytes_down\":18446744073709551615}\n"));
 	assert_int_equal(n, strlen(line));
 	r = record(1);
-	mg_sessionlog_format(line, &r);
+	mg_sessionlog_format(line, &r, NULL);
 	assert_non_null(strstr(line, "\"subscriber\":\"2001:db8:1:2::/64\""));
 }
 
@@ -249,7 +249,7 @@ static void the_longest_line_fits(void **state)
 	memset(&r.client.port, 0xff, 2);
 	r.external = r.server = r.client;
 	memcpy(r.subscriber.ip, &r.client.ip, 16);
-	assert_true(mg_sessionlog_format(line, &r) < (int)sizeof(line) - 100);
+	assert_true(mg_sessionlog_format(line, &r, NULL) < (int)sizeof(line) - 100);
 	assert_string_equal(line + strlen(line) - 2, "}\n");
 }
 
@@ -454,9 +454,45 @@ static void syslog_gets_the_same_lines(void **state)
 	}
 	mg_sessionlog_close(log);
 	assert_int_equal(n_syslog, 1000);
-	mg_sessionlog_format(line, &r);
+	mg_sessionlog_format(line, &r, NULL);
 	line[strlen(line) - 1] = '\0';
 	assert_string_equal(last_syslog, line);
+}
+
+static bool text_of(void *ctx, uint64_t number, char text[MG_SESSIONLOG_WHO_STRLEN])
+{
+	if (number == 0x1ac) {
+		memset(text, '"', MG_SESSIONLOG_WHO_STRLEN - 4);
+		text[MG_SESSIONLOG_WHO_STRLEN - 4] = '\0';
+	} else if (number == 0x1ab) {
+		strcpy(text, ctx);
+	}
+	return number == 0x1ab || number == 0x1ac;
+}
+
+static void identities_have_their_text(void **state)
+{
+	const struct mg_sessionlog_names names = { text_of, (char *)"a\"b\\c@example.net" };
+	const struct mg_config_sharing cfg = { .log = MG_LOG_TO_SYSLOG };
+	struct mg_sessionlog_record r = record(1);
+	char line[MG_SESSIONLOG_LINE_MAX_BYTES];
+	struct mg_sessionlog *log;
+
+	(void)state;
+	memcpy(r.subscriber.ip, "\xffmpgatei\0\0\0\0\0\0\x01\xab", 16);
+	assert_int_equal(mg_sessionlog_open(&log, WORKERS), 0);
+	mg_sessionlog_name_by(log, &names);
+	assert_int_equal(mg_sessionlog_set(log, &cfg), 0);
+	mg_sessionlog_put(log, 0, &r);
+	mg_sessionlog_close(log);
+	assert_non_null(
+		strstr(last_syslog, "\"subscriber\":\"id:a\\\"b\\\\c@example.net\",\"client\""));
+	r.subscriber.ip[15] = 0xac;
+	assert_true(mg_sessionlog_format(line, &r, &names) < (int)sizeof(line) - 100);
+	assert_string_equal(line + strlen(line) - 2, "}\n");
+	r.subscriber.ip[15] = 0xad;
+	mg_sessionlog_format(line, &r, &names);
+	assert_non_null(strstr(line, "\"subscriber\":\"id:00000000000001ad\""));
 }
 
 static int clean(void **state)
@@ -481,6 +517,7 @@ int main(void)
 		FILE_TEST(a_reload_opens_it_anew),
 		FILE_TEST(what_cannot_be_opened_changes_nothing),
 		cmocka_unit_test(syslog_gets_the_same_lines),
+		cmocka_unit_test(identities_have_their_text),
 	};
 	int failures;
 

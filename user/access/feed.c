@@ -468,6 +468,11 @@ const char *mg_feed_identity_text(const struct mg_feed *f, uint64_t number)
 	return mg_identities_text(&f->identities, number);
 }
 
+bool mg_feed_identity_copy(struct mg_feed *f, uint64_t number, char *to, size_t size)
+{
+	return mg_identities_copy(&f->identities, number, to, size);
+}
+
 uint64_t mg_feed_identity_number(const struct mg_feed *f, const char *text)
 {
 	return mg_identities_number(&f->identities, text);

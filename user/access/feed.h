@@ -6,7 +6,7 @@
  * The latest word on a prefix counts, whoever says it; the configuration's prefixes are what holds
  * where nobody said anything. Names are kept as such: a reload that takes an access network away,
  * or brings it back, changes what they stand for. All calls on the thread of the loop but
- * mg_feed_epoch's.
+ * mg_feed_epoch's and mg_feed_identity_copy's.
  */
 #ifndef MG_ACCESS_FEED_H
 #define MG_ACCESS_FEED_H
@@ -96,5 +96,7 @@ void mg_feed_release(struct mg_feed *f, struct mg_identity *id); /* NULL is allo
 /* What a number of the kernel's side means (NULL: not known), and the number of a text. */
 const char *mg_feed_identity_text(const struct mg_feed *f, uint64_t number);
 uint64_t mg_feed_identity_number(const struct mg_feed *f, const char *text);
+/* The text, for any thread, copied, with the zero; false: not known, or longer. */
+bool mg_feed_identity_copy(struct mg_feed *f, uint64_t number, char *to, size_t size);
 
 #endif

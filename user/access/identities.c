@@ -15,6 +15,7 @@ int mg_identities_init(struct mg_identities *all)
 {
 	memset(all, 0, sizeof(*all));
 	mg_list_init(&all->idle);
+	pthread_mutex_init(&all->lock, NULL);
 	return mg_index_init(&all->by_number, BUCKETS);
 }
 
@@ -25,6 +26,7 @@ void mg_identities_free(struct mg_identities *all)
 	mg_index_for_each(at, after, &all->by_number)
 		free(mg_container_of(at, struct mg_identity, node));
 	mg_index_free(&all->by_number);
+	pthread_mutex_destroy(&all->lock);
 }
 
 static struct mg_identity *find(const struct mg_identities *all, uint64_t number)
@@ -53,7 +55,9 @@ static void forget(struct mg_identities *all, struct mg_identity *id)
 {
 	mg_list_remove(&id->idle);
 	all->n_idle--;
+	pthread_mutex_lock(&all->lock);
 	mg_index_remove(&all->by_number, &id->node);
+	pthread_mutex_unlock(&all->lock);
 	free(id);
 }
 
@@ -80,7 +84,9 @@ struct mg_identity *mg_identities_get(struct mg_identities *all, const char *tex
 	memcpy(id->text, text, len + 1);
 	id->refs = 1;
 	mg_list_init(&id->idle);
+	pthread_mutex_lock(&all->lock);
 	mg_index_add(&all->by_number, &id->node, number);
+	pthread_mutex_unlock(&all->lock);
 	return id;
 }
 
@@ -98,6 +104,20 @@ const char *mg_identities_text(const struct mg_identities *all, uint64_t number)
 	const struct mg_identity *id = find(all, number);
 
 	return id ? id->text : NULL;
+}
+
+bool mg_identities_copy(struct mg_identities *all, uint64_t number, char *to, size_t size)
+{
+	const char *text;
+	size_t len;
+
+	pthread_mutex_lock(&all->lock);
+	text = mg_identities_text(all, number);
+	len = text ? strlen(text) : size;
+	if (len < size)
+		memcpy(to, text, len + 1);
+	pthread_mutex_unlock(&all->lock);
+	return len < size;
 }
 
 uint64_t mg_identities_number(const struct mg_identities *all, const char *text)

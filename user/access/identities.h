@@ -9,6 +9,9 @@
 #ifndef MG_ACCESS_IDENTITIES_H
 #define MG_ACCESS_IDENTITIES_H
 
+#include <pthread.h>
+#include <stdbool.h>
+
 #include "access/index.h"
 #include "base/list.h"
 
@@ -25,6 +28,7 @@ struct mg_identity {
 };
 
 struct mg_identities {
+	pthread_mutex_t lock; /* of by_number, against mg_identities_copy */
 	struct mg_index by_number;
 	struct mg_list idle; /* longest idle first */
 	size_t n_idle;
@@ -38,6 +42,9 @@ struct mg_identity *mg_identities_ref(struct mg_identities *all, struct mg_ident
 void mg_identities_put(struct mg_identities *all, struct mg_identity *id); /* NULL is allowed */
 /* NULL: not known */
 const char *mg_identities_text(const struct mg_identities *all, uint64_t number);
+/* The same, into `to`, with the zero; the only call for other threads. False: not known, or longer.
+ */
+bool mg_identities_copy(struct mg_identities *all, uint64_t number, char *to, size_t size);
 /* The number it has, or would have */
 uint64_t mg_identities_number(const struct mg_identities *all, const char *text);
 

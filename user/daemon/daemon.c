@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "daemon/control.h"
 #include "daemon/paths.h"
+#include "daemon/who.h"
 #include "sys/caps.h"
 #include "sys/claim.h"
 #include "sys/rtnl.h"
@@ -275,6 +276,8 @@ static int start_proxy(struct mg_daemon *d)
 	if (!err)
 		err = mg_proxy_start(&d->proxy, d->dp, mg_dp_workers(d->config), d->policy);
 	d->proxy_running = !err;
+	if (!err)
+		mg_who_name_sessions(d);
 	if (!err)
 		err = mg_dp_set_converters(d->dp, d->config->converter.listen,
 					   d->config->converter.n_listen);

@@ -12,6 +12,7 @@
 #include "gateway/gateway.h"
 #include "gateway/publish.h"
 #include "proxy/proxy.h"
+#include "proxy/sessionlog.h"
 #include "proxy/tokens.h"
 #include "sys/announce.h"
 #include "sys/dp.h"
@@ -43,6 +44,7 @@ struct mg_daemon {
 	struct mg_dp *dp;
 	struct mg_announce announce;
 	struct mg_access access;
+	struct mg_sessionlog_names names; /* of its identities */
 	int rules_claim; /* of the routing rules of preserved sources; -1 without them */
 	struct mg_proxy proxy;
 	bool proxy_running;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/daemon.h"
+#include "proxy/sessionlog.h"
 #include "sys/admission.h"
 
 #define V4_BITS 96 /* of IPv4-mapped addresses, before the address begins */
@@ -40,6 +41,17 @@ const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
 	if (prefix.len == 128)
 		return mg_ip_format(text, &prefix.ip);
 	return mg_prefix_format(text, &prefix);
+}
+
+static bool identity_text(void *ctx, uint64_t number, char text[MG_SESSIONLOG_WHO_STRLEN])
+{
+	return mg_feed_identity_copy(ctx, number, text, MG_SESSIONLOG_WHO_STRLEN);
+}
+
+void mg_who_name_sessions(struct mg_daemon *d)
+{
+	d->names = (struct mg_sessionlog_names){ .text_of = identity_text, .ctx = d->access.feed };
+	mg_sessionlog_name_by(d->proxy.log, &d->names);
 }
 
 const char *mg_who_service(const struct mg_daemon *d, uint32_t number)

@@ -17,6 +17,8 @@ struct mg_daemon;
 #define MG_WHO_ID "id:"
 const char *mg_who_format(char text[MG_WHO_STRLEN], const struct mg_daemon *d,
 			  const struct mg_subscriber *who, uint8_t key_bits);
+/* The log of sessions names identities alike, for as long as proxy and access feed are there. */
+void mg_who_name_sessions(struct mg_daemon *d);
 /* Names of what tickets and addresses stand for; NULL: nothing that has a name. */
 const char *mg_who_service(const struct mg_daemon *d, uint32_t number);
 const char *mg_who_access(const struct mg_daemon *d, uint32_t number);

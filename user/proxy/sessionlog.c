@@ -19,10 +19,11 @@
 #include "base/log.h"
 #include "base/logfile.h"
 
-#define RING_RECORDS 16384 /* a power of two */
-#define BATCH_BYTES  65536
-#define RETRY_MS     1000
-#define TIME_STRLEN  sizeof("2026-11-21T00:00:00.000Z")
+#define RING_RECORDS   16384 /* a power of two */
+#define BATCH_BYTES    65536
+#define RETRY_MS       1000
+#define ESCAPED_STRLEN (sizeof("id:") + 2 * MG_SESSIONLOG_WHO_STRLEN)
+#define TIME_STRLEN    sizeof("2026-11-21T00:00:00.000Z")
 
 /* One worker writes, the log's thread reads. */
 struct ring {
@@ -41,6 +42,7 @@ struct mg_sessionlog {
 	struct ring *rings; /* calloc'ed: memory comes with the records */
 	unsigned int n_rings, next_ring;
 	_Atomic bool on;
+	_Atomic(const struct mg_sessionlog_names *) names;
 	int wake_fd;
 	_Atomic bool asleep, stop;
 	_Atomic uint64_t lines, errors;
@@ -85,36 +87,59 @@ static const char *format_time(char buf[TIME_STRLEN], uint64_t ms)
 	return buf;
 }
 
-/* As mpgatectl limits has it. */
-static const char *format_subscriber(char buf[MG_PREFIX_STRLEN], const struct mg_subscriber *who,
-				     uint8_t bits)
+/* Of good UTF-8 without control characters only these two have to be escaped. */
+static void escape(char *to, const char *text)
 {
-	struct mg_prefix prefix = { .len = bits };
+	while (*text) {
+		if (*text == '"' || *text == '\\')
+			*to++ = '\\';
+		*to++ = *text++;
+	}
+	*to = '\0';
+}
+
+static const char *format_identity(char buf[ESCAPED_STRLEN], uint64_t number,
+				   const struct mg_sessionlog_names *names)
+{
+	char text[MG_SESSIONLOG_WHO_STRLEN];
+
+	memcpy(buf, "id:", 3);
+	if (names && names->text_of(names->ctx, number, text))
+		escape(buf + 3, text);
+	else
+		snprintf(buf + 3, MG_SESSIONLOG_WHO_STRLEN, "%016" PRIx64, number);
+	return buf;
+}
+
+/* As mpgatectl limits has it. */
+static const char *format_subscriber(char buf[ESCAPED_STRLEN], const struct mg_sessionlog_record *r,
+				     const struct mg_sessionlog_names *names)
+{
+	const struct mg_subscriber *who = &r->subscriber;
+	struct mg_prefix prefix = { .len = r->subscriber_bits };
 	__be64 words[2];
 
 	memcpy(words, who->ip, sizeof(words));
-	if (be64toh(words[0]) == MG_SUBSCRIBER_IDENTITY) {
-		snprintf(buf, MG_PREFIX_STRLEN, "id:%016" PRIx64, (uint64_t)be64toh(words[1]));
-		return buf;
-	}
+	if (be64toh(words[0]) == MG_SUBSCRIBER_IDENTITY)
+		return format_identity(buf, (uint64_t)be64toh(words[1]), names);
 	memcpy(&prefix.ip, who->ip, sizeof(prefix.ip));
-	return bits < 128 ? mg_prefix_format(buf, &prefix) : mg_ip_format(buf, &prefix.ip);
+	return prefix.len < 128 ? mg_prefix_format(buf, &prefix) : mg_ip_format(buf, &prefix.ip);
 }
 
-/* Nothing in it needs an escape: addresses, numbers, names of our own. */
+/* But for identities nothing in it needs an escape: addresses, numbers, names of our own. */
 int mg_sessionlog_format(char line[MG_SESSIONLOG_LINE_MAX_BYTES],
-			 const struct mg_sessionlog_record *r)
+			 const struct mg_sessionlog_record *r,
+			 const struct mg_sessionlog_names *names)
 {
-	char time[TIME_STRLEN], who[MG_PREFIX_STRLEN], client[MG_EP_STRLEN], external[MG_EP_STRLEN];
-	char server[MG_EP_STRLEN];
+	char time[TIME_STRLEN], client[MG_EP_STRLEN], external[MG_EP_STRLEN], server[MG_EP_STRLEN];
+	char who[ESCAPED_STRLEN];
 	int n = snprintf(line, MG_SESSIONLOG_LINE_MAX_BYTES,
 			 "{\"time\":\"%s\",\"event\":\"%s\",\"session\":%" PRIu64
 			 ",\"subscriber\":\"%s\",\"client\":\"%s\",\"external\":\"%s\","
 			 "\"server\":\"%s\"",
 			 format_time(time, r->time_ms), events[r->event], r->session,
-			 format_subscriber(who, &r->subscriber, r->subscriber_bits),
-			 mg_ep_format(client, &r->client), mg_ep_format(external, &r->external),
-			 mg_ep_format(server, &r->server));
+			 format_subscriber(who, r, names), mg_ep_format(client, &r->client),
+			 mg_ep_format(external, &r->external), mg_ep_format(server, &r->server));
 
 	if (r->event == MG_SESSIONLOG_CLOSE)
 		n += snprintf(line + n, MG_SESSIONLOG_LINE_MAX_BYTES - (size_t)n,
@@ -175,7 +200,8 @@ static void add(struct mg_sessionlog *log, const struct mg_sessionlog_record *re
 	if (gap)
 		log->batch_len += (size_t)format_gap(line, gap);
 	else
-		log->batch_len += (size_t)mg_sessionlog_format(line, record);
+		log->batch_len +=
+			(size_t)mg_sessionlog_format(line, record, atomic_load(&log->names));
 }
 
 static bool has_room(const struct mg_sessionlog *log)
@@ -416,6 +442,11 @@ int mg_sessionlog_set(struct mg_sessionlog *log, const struct mg_config_sharing 
 	atomic_store(&log->on, cfg->log != MG_LOG_TO_NOTHING);
 	wake(log);
 	return 0;
+}
+
+void mg_sessionlog_name_by(struct mg_sessionlog *log, const struct mg_sessionlog_names *names)
+{
+	atomic_store(&log->names, names);
 }
 
 void mg_sessionlog_stats(struct mg_sessionlog *log, struct mg_sessionlog_stats *out)

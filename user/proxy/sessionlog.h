@@ -45,6 +45,14 @@ struct mg_sessionlog_stats {
 	uint64_t errors;  /* writes and rotations that failed; the lines were kept */
 };
 
+/* What the number of an identity stands for: into text, and true; false: not known. Called on the
+ * log's thread. */
+#define MG_SESSIONLOG_WHO_STRLEN 800 /* an identity may be long, and written as %XX */
+struct mg_sessionlog_names {
+	bool (*text_of)(void *ctx, uint64_t number, char text[MG_SESSIONLOG_WHO_STRLEN]);
+	void *ctx;
+};
+
 /* Nothing is logged yet. 0 or -errno. */
 int mg_sessionlog_open(struct mg_sessionlog **out, unsigned int n_workers);
 /*
@@ -52,6 +60,9 @@ int mg_sessionlog_open(struct mg_sessionlog **out, unsigned int n_workers);
  * anew, somebody may have renamed it. 0, or -errno, logged, with all as it was. The main thread's.
  */
 int mg_sessionlog_set(struct mg_sessionlog *log, const struct mg_config_sharing *cfg);
+/* Who says what identities are from now on, for as long as the log is open; without one they are
+ * told as numbers. Any thread. */
+void mg_sessionlog_name_by(struct mg_sessionlog *log, const struct mg_sessionlog_names *names);
 /* From worker number `worker`; others must not use that number. */
 void mg_sessionlog_put(struct mg_sessionlog *log, unsigned int worker,
 		       const struct mg_sessionlog_record *record);
@@ -60,9 +71,10 @@ void mg_sessionlog_stats(struct mg_sessionlog *log, struct mg_sessionlog_stats *
 /* Writes what is there still. NULL is allowed. */
 void mg_sessionlog_close(struct mg_sessionlog *log);
 
-/* One line, newline included; its length. */
-#define MG_SESSIONLOG_LINE_MAX_BYTES 640
+/* One line, newline included; its length. `names` may be NULL. */
+#define MG_SESSIONLOG_LINE_MAX_BYTES (640 + 2 * MG_SESSIONLOG_WHO_STRLEN)
 int mg_sessionlog_format(char line[MG_SESSIONLOG_LINE_MAX_BYTES],
-			 const struct mg_sessionlog_record *record);
+			 const struct mg_sessionlog_record *record,
+			 const struct mg_sessionlog_names *names);
 
 #endif

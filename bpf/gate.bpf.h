@@ -261,8 +261,22 @@ __noinline int mg_gate_server(struct xdp_md *ctx)
 	return mg_gate_refuse(MG_GATE_SERVER, refusal, how);
 }
 
+/*
+ * No join, though to where only joins go: the kernel, which listens there, would answer, and keep
+ * for ever what nobody takes from it.
+ */
+__noinline int mg_gate_for_joins(void)
+{
+	struct mg_gate *g = mg_gate();
+
+	if (!g || g->who.trust != MG_TRUST_THIRD_PARTY)
+		return MG_OUTCOME_PASS;
+	return mg_gate_refuse(MG_GATE_SERVER, MG_REFUSAL_NO_COOKIE, MG_REFUSE_DROP);
+}
+
 #define MG_GATE_TO_CONVERTER 0x1
 #define MG_GATE_FROM_ACCESS  0x2 /* it came in where clients are */
+#define MG_GATE_FOR_JOINS    0x4 /* to an address of ours that is for joins only */
 
 /*
  * A join of no session of this host: what passes through belongs to one that is none of ours, but
@@ -316,6 +330,8 @@ static __always_inline int mg_gate_stay(struct xdp_md *ctx, struct mg_gate *g, _
 	if (where & MG_GATE_TO_CONVERTER)
 		return mg_gate_meet(ctx, MG_GATE_CONVERTER) ? mg_gate_converter(ctx)
 							    : MG_OUTCOME_PASS;
+	if (where & MG_GATE_FOR_JOINS)
+		return mg_gate_meet(ctx, MG_GATE_SERVER) ? mg_gate_for_joins() : MG_OUTCOME_PASS;
 	if (class != MG_CLASS_MP_CAPABLE || !(where & MG_GATE_FROM_ACCESS))
 		return MG_OUTCOME_PASS;
 	return mg_gate_meet(ctx, MG_GATE_SERVER) ? mg_gate_server(ctx) : MG_OUTCOME_PASS;

@@ -19,6 +19,7 @@
 #define MG_LOOK_WINDOW_SCALE(look)    ((look) >> 16 & 0xff)
 #define MG_LOOK_CAPABLE		      (1 << 24)
 #define MG_LOOK_CONVERTER	      (1 << 25) /* it is for a converter of this host */
+#define MG_LOOK_FOR_JOINS	      (1 << 26) /* only joins have any business where it goes */
 #define MG_LOOK(class, reason, scale) ((reason) | (class) << 8 | (scale) << 16)
 
 static __always_inline void mg_message_of(struct mg_message *m, struct xdp_md *ctx,
@@ -63,6 +64,8 @@ __noinline int mg_opening_look(struct xdp_md *ctx, const struct mg_syn *syn)
 	}
 	if (c.class == MG_CLASS_MP_JOIN)
 		mg_opening_token(&options);
+	else if (mg_is_for_joins(&syn->to))
+		look |= MG_LOOK_FOR_JOINS;
 	if (c.mp_capable)
 		look |= MG_LOOK_CAPABLE;
 	return look | MG_LOOK(c.class, c.reason, c.window_scale);
@@ -88,6 +91,8 @@ static __always_inline int mg_opening_gate(struct xdp_md *ctx, const struct mg_s
 	g->message_bytes = MG_LOOK_CLASS(look) == MG_CLASS_CONVERT ? syn->payload_bytes : 0;
 	if (look & MG_LOOK_CONVERTER)
 		where |= MG_GATE_TO_CONVERTER;
+	if (look & MG_LOOK_FOR_JOINS)
+		where |= MG_GATE_FOR_JOINS;
 	if (syn->from_access)
 		where |= MG_GATE_FROM_ACCESS;
 	return mg_gate_stay(ctx, g, MG_LOOK_CLASS(look), where);

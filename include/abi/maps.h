@@ -48,8 +48,10 @@ struct mg_reason_counters {
 };
 MG_ABI_SIZE(struct mg_reason_counters, 8 * MG_REASON_COUNT);
 
-/* mg_converters: struct mg_endpoint -> its place in the configuration's listen list; with port 0:
- * some of them has this address */
+/* mg_converters: struct mg_endpoint -> its place in the configuration's listen list, or that it is
+ * for joins only; with port 0: some of them has this address */
+#define MG_CONVERTER_JOINS 0xffffffff
+
 struct mg_converter {
 	__u32 listener;
 };

@@ -123,7 +123,7 @@ static int set_converter(const struct mg_dp_maps *maps, bool on)
 	struct mg_ep ep;
 	int err = mg_ep_parse(&ep, "10.3.0.2:5124");
 
-	return err ? err : mg_dp_maps_set_converters(maps, &ep, on ? 1 : 0);
+	return err ? err : mg_dp_maps_set_converters(maps, &ep, on ? 1 : 0, NULL, 0);
 }
 
 static int measure(const struct mg_dp_maps *maps, int prog, int empty, struct sample *s)

@@ -14,7 +14,12 @@ start_mserver m8443:echo
 policies='access_networks:
   - { name: cellular, prefixes: [ 10.1.0.0/16, "fd00:1::/64" ], trust: trusted }
   - { name: wlan, prefixes: [ 10.2.0.0/16, "fd00:2::/64" ], trust: third-party }'
-capture_start ue1 ue ue1 "src host 10.3.0.2 or src host fd00:3::2"
+# To be announced, for joins only
+A4=10.3.0.9 A6=fd00:3::9
+topo_ip px addr add "$A4/24" dev px0
+topo_ip px addr add "$A6/64" dev px0 nodad
+signal="converter.signal=[ \"$A4:5125\", \"[$A6]:5124\" ]"
+capture_start ue1 ue ue1 "src host 10.3.0.2 or src host fd00:3::2 or src host $A4 or src host $A6"
 
 ask() { # ARG…: from the third party's network
 	: >"$T/server.events"
@@ -57,16 +62,20 @@ silence "who only asks what we are"
 
 # SYNs that the kernel takes, though nobody before it can look into them, or though they lie
 hidden() { # MIN HOW SOURCE CONVERTER
-	local min=$1
-	shift
-	local was of="src 10.3.0.2"
-	[[ $2 != *:* ]] || of="src [fd00:3::2]"
-	was=$(ctl_get counters 'd["admit"]["unreadable"]')
-	nsx ue python3 "$TOOLS/rawhide.py" "$@" 5124 3
-	unread() { [ $(($(ctl_get counters 'd["admit"]["unreadable"]') - was)) -ge "$min" ]; }
-	ok "$1 from $2: dropped, and counted" wait_until 5 unread
+	dropped unreadable "$@" 5124
+}
+
+dropped() { # REASON MIN HOW SOURCE ADDRESS PORT
+	local reason=$1 min=$2
+	shift 2
+	local was of="src $3"
+	[[ $3 != *:* ]] || of="src [$3]"
+	was=$(ctl_get counters "d['admit']['$reason']")
+	nsx ue python3 "$TOOLS/rawhide.py" "$@" 3
+	counted() { [ $(($(ctl_get counters "d['admit']['$reason']") - was)) -ge "$min" ]; }
+	ok "$1 from $2 to $3: dropped, and counted" wait_until 5 counted
 	# shellcheck disable=SC2086  # two words
-	is "$1 from $2: no socket knows of it" "$(nsx px ss -Htna state syn-recv $of | grep -c .)" 0
+	is "$1 from $2 to $3: no socket knows of it" "$(nsx px ss -Htna state syn-recv $of | grep -c .)" 0
 }
 hidden 3 option 10.2.0.2 10.3.0.2
 hidden 6 fragments 10.2.0.2 10.3.0.2
@@ -120,6 +129,36 @@ go one
 ok "the session goes on, and ends" reap one 10
 is "it carried what it should" "$(report_get one 'd["rx"]["text"], d["end"]')" '["hello", "fin"]'
 ok "nothing is counted any more" wait_until 5 nothing_is_counted
+stop mpgated
+
+# What is announced is for joins only: the kernel would answer anybody.
+nsx ue ip mptcp endpoint flush
+start_policed "$signal" <<<"$policies"
+answers=$(capture_count ue1)
+for how in plain capable option; do
+	reason=no_cookie
+	[ $how != option ] || reason=unreadable
+	dropped $reason 3 $how 10.2.0.2 "$A4" 5125
+	dropped $reason 3 $how fd00:2::2 "$A6" 5124
+done
+dropped unreadable 6 fragments 10.2.0.2 "$A4" 5125
+dropped unreadable 6 fragments fd00:2::2 "$A6" 5124
+capture_settle ue1
+is "to what is announced: not one packet answers" "$(capture_count ue1)" "$answers"
+hold_open two --bind 10.1.0.2:0
+has_session() { ctl_is sessions 'len(d)' 1; }
+ok "a session of the trusted network" wait_until 5 has_session
+token=$(ctl_get sessions 'd[0]["token"]')
+answered_at() { # by the kernel, which knows the token
+	[ "$(capture_count ue1 "src host $A4 and tcp[tcpflags] = tcp-syn|tcp-ack")" -gt 0 ]
+}
+nsx ue python3 "$TOOLS/rawjoin.py" 10.2.0.2 "$A4:5125" "$(printf %08x $((0x$token ^ 1)))" 5
+ok "a join with an unknown token to what is announced: dropped, and counted" wait_until 5 unknown
+fails "a join with an unknown token to what is announced: silence" answered_at
+nsx ue python3 "$TOOLS/rawjoin.py" 10.2.0.2 "$A4:5125" "$token" 1
+ok "a join with a known token to what is announced: answered" wait_until 5 answered_at
+go two
+ok "that session ends" reap two 10
 stop mpgated
 
 # Without XDP the daemon asks the same; the client hears that it may not.

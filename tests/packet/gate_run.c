@@ -44,12 +44,14 @@ static int load(struct gate_run *r, enum mg_side side)
 
 static int set_converters(struct gate_run *r)
 {
-	struct mg_ep eps[2];
-	int err = mg_ep_parse(&eps[0], CONVERTER4 ":5124");
+	static const char *const texts[] = { CONVERTER4 ":5124", "[" CONVERTER6 "]:5124",
+					     SIGNAL4 ":5125", "[" SIGNAL6 "]:5125" };
+	struct mg_ep eps[4];
+	int err = 0;
 
-	if (!err)
-		err = mg_ep_parse(&eps[1], "[" CONVERTER6 "]:5124");
-	return err ? err : mg_dp_maps_set_converters(&r->maps, eps, 2);
+	for (size_t i = 0; i < 4 && !err; i++)
+		err = mg_ep_parse(&eps[i], texts[i]);
+	return err ? err : mg_dp_maps_set_converters(&r->maps, eps, 2, eps + 2, 2);
 }
 
 int gate_run_open(struct gate_run *r)

@@ -14,12 +14,14 @@
 #include "skel/xdp.skel.h"
 #include "sys/dp_maps.h"
 
-/* Who asks, a converter of this host (port 5124), a server beyond px1 (port 443), whom a Convert
- * message names (port 80) */
+/* Who asks, a converter of this host (port 5124), an address of it for joins only (port 5125), a
+ * server beyond px1 (port 443), whom a Convert message names (port 80) */
 #define UE4	   "10.1.0.1"
 #define UE6	   "fd00:1::1"
 #define CONVERTER4 "10.3.0.2"
 #define CONVERTER6 "fd00:3::2"
+#define SIGNAL4	   "10.3.1.2"
+#define SIGNAL6	   "fd00:4::2"
 #define FAR4	   "10.3.1.9"
 #define FAR6	   "fd00:4::9"
 #define PEER4	   "10.4.0.2"

@@ -33,7 +33,7 @@ static void set_converter(struct mg_dp *dp, const char *text)
 	struct mg_ep ep;
 
 	assert_int_equal(mg_ep_parse(&ep, text), 0);
-	assert_int_equal(mg_dp_set_converters(dp, &ep, 1), 0);
+	assert_int_equal(mg_dp_set_converters(dp, &ep, 1, NULL, 0), 0);
 }
 
 /* How many of class convert one more Convert SYN makes. */

@@ -26,7 +26,7 @@ static int set_up(void **state)
 		err = mg_ep_parse(&eps[0], "10.3.0.2:5124");
 	if (!err)
 		err = mg_ep_parse(&eps[1], "[fd00:3::2]:5124");
-	return err ? err : mg_dp_maps_set_converters(&run.maps, eps, 2);
+	return err ? err : mg_dp_maps_set_converters(&run.maps, eps, 2, NULL, 0);
 }
 
 static int tear_down(void **state)

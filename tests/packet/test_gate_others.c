@@ -211,6 +211,74 @@ static void test_strangers(void **state)
 	gate_expect_pass(&r, &f);
 }
 
+/* ---- addresses for joins only ---------------------------------------------------------------- */
+
+static struct frame to_signal(struct frame f)
+{
+	f.dst = f.v6 ? SIGNAL6 : SIGNAL4;
+	f.dport = 5125;
+	return f;
+}
+
+static void trust(enum mg_trust trust)
+{
+	struct admit_tables *t = tables();
+
+	admit_put(&r.admit, t);
+	gate_open_session(&r, UE4, PEER4);
+	admit_prefix(t, MG_TABLE_ACCESS, "10.1.0.0/16", 1);
+	admit_prefix(t, MG_TABLE_ACCESS, "fd00:1::/64", 1);
+	t->set.access[1].trust = (uint8_t)trust;
+	admit_put(&r.admit, t);
+}
+
+/* SYNs that are no joins, the last as MP_CAPABLE and MP_JOIN do away with each other */
+static const struct bytes no_joins[] = { { 0 }, B(LINUX_SYN), B(MPC_V1), B(MPC_V1, JOIN) };
+
+static void test_signal_third_party(void **state)
+{
+	struct frame f;
+
+	(void)state;
+	trust(MG_TRUST_THIRD_PARTY);
+	for (int v6 = 0; v6 < 2; v6++)
+		for (size_t i = 0; i < sizeof(no_joins) / sizeof(no_joins[0]); i++) {
+			f = to_signal(gate_syn(i % 2 ? CONVERT_SYN : PLAIN_SYN, v6));
+			f.opts = no_joins[i];
+			gate_expect_drop(&r, &f, MG_REFUSAL_NO_COOKIE);
+			/* wherever it comes in */
+			assert_int_equal(gate_run_frame(&r, MG_SIDE_CORE, &f)->action, XDP_DROP);
+			/* another port of that address is none of ours */
+			f.dport = 5124;
+			gate_expect_pass(&r, &f);
+		}
+	f = to_signal(gate_syn(JOIN_SYN, false));
+	gate_expect_pass(&r, &f);
+	f.opts = BYTES(strange_bytes);
+	gate_expect_drop(&r, &f, MG_REFUSAL_NO_TOKEN);
+}
+
+/* It is no converter: the message says nothing there. */
+static void test_signal_trusted(void **state)
+{
+	(void)state;
+	for (int policies = 0; policies < 2; policies++) {
+		if (policies)
+			trust(MG_TRUST_TRUSTED);
+		else
+			gate_run_reset(&r);
+		for (int v6 = 0; v6 < 2; v6++)
+			for (size_t i = 0; i < sizeof(no_joins) / sizeof(no_joins[0]); i++) {
+				struct frame f = to_signal(gate_syn(CONVERT_SYN, v6));
+
+				f.opts = no_joins[i];
+				gate_expect_pass(&r, &f);
+				assert_int_not_equal(gate_run_frame(&r, MG_SIDE_ACCESS, &f)->class,
+						     MG_CLASS_CONVERT);
+			}
+	}
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -233,6 +301,8 @@ int main(void)
 		cmocka_unit_test(test_repeated_session),
 		cmocka_unit_test(test_joins_charge_once),
 		cmocka_unit_test(test_strangers),
+		cmocka_unit_test(test_signal_third_party),
+		cmocka_unit_test(test_signal_trusted),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -66,6 +66,24 @@ static void test_dropped(void **state)
 	}
 }
 
+/* Addresses for joins only are addresses of ours. */
+static void test_dropped_signal(void **state)
+{
+	(void)state;
+	third_party();
+	for (size_t i = 0; i < n_unread; i++) {
+		struct frame f = to(&unread[i], SIGNAL4, SIGNAL6);
+
+		gate_expect_drop(&r, &f, MG_REFUSAL_UNREADABLE);
+	}
+	admit_put(&r.admit, tables(MG_TRUST_TRUSTED));
+	for (size_t i = 0; i < n_unread; i++) {
+		struct frame f = to(&unread[i], SIGNAL4, SIGNAL6);
+
+		expect_left(&unread[i], &f);
+	}
+}
+
 /* On the core's side as well: SYNs to a converter are refused there too. */
 static void test_dropped_core(void **state)
 {
@@ -200,11 +218,11 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_dropped),		 cmocka_unit_test(test_dropped_core),
-		cmocka_unit_test(test_class_stays),	 cmocka_unit_test(test_trusted),
-		cmocka_unit_test(test_without_policies), cmocka_unit_test(test_to_others),
-		cmocka_unit_test(test_not_tcp),		 cmocka_unit_test(test_tags),
-		cmocka_unit_test(test_port_0),
+		cmocka_unit_test(test_dropped),	       cmocka_unit_test(test_dropped_core),
+		cmocka_unit_test(test_dropped_signal), cmocka_unit_test(test_class_stays),
+		cmocka_unit_test(test_trusted),	       cmocka_unit_test(test_without_policies),
+		cmocka_unit_test(test_to_others),      cmocka_unit_test(test_not_tcp),
+		cmocka_unit_test(test_tags),	       cmocka_unit_test(test_port_0),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """SYNs to a converter that hide what they are, though Linux takes them. Needs CAP_NET_RAW.
 
-usage: rawhide.py HOW SOURCE CONVERTER PORT COUNT     HOW: plain, option, fragments, extensions (IPv6)
+usage: rawhide.py HOW SOURCE CONVERTER PORT COUNT     HOW: plain, capable, option, fragments,
+    extensions (IPv6)
 """
 import socket
 import struct
@@ -10,6 +11,7 @@ import sys
 
 FIRST_PORT, SYN, TCP, DEST_OPTS, FRAGMENT = 33000, 0x02, 6, 60, 44
 MSS, LIES, NOPS = bytes.fromhex("020405b4"), bytes.fromhex("fd010000"), bytes([1] * 8)
+CAPABLE = bytes.fromhex("1e040101")
 
 
 def checksum(data):
@@ -40,6 +42,8 @@ def packets(how, source, to, sport, dport):
     wrap = ipv6 if v6 else ipv4
     if how == "plain":
         return [wrap(source, to, syn(source, to, sport, dport, MSS))]
+    if how == "capable":
+        return [wrap(source, to, syn(source, to, sport, dport, MSS + CAPABLE))]
     if how == "option":
         return [wrap(source, to, syn(source, to, sport, dport, MSS + LIES))]
     tcp = syn(source, to, sport, dport, MSS + NOPS)

@@ -279,8 +279,9 @@ static int start_proxy(struct mg_daemon *d)
 	if (!err)
 		mg_who_name_sessions(d);
 	if (!err)
-		err = mg_dp_set_converters(d->dp, d->config->converter.listen,
-					   d->config->converter.n_listen);
+		err = mg_dp_set_converters(
+			d->dp, d->config->converter.listen, d->config->converter.n_listen,
+			d->config->converter.signal, d->config->converter.n_signal);
 	return err;
 }
 

@@ -445,12 +445,13 @@ int mg_dp_set_intercept(struct mg_dp *dp, const struct mg_config *cfg)
 	return dp->holder ? mg_holder_set(dp->holder, cfg) : 0;
 }
 
-int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n)
+int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n,
+			 const struct mg_ep *joins, size_t n_joins)
 {
-	int err = mg_dp_maps_set_converters(&dp->maps, eps, n);
+	int err = mg_dp_maps_set_converters(&dp->maps, eps, n, joins, n_joins);
 
 	if (err)
-		mg_error("cannot tell the data plane its %zu converter addresses: %s", n,
+		mg_error("cannot tell the data plane its %zu converter addresses: %s", n + n_joins,
 			 strerror(-err));
 	return err;
 }

@@ -97,8 +97,12 @@ bool mg_dp_can_hold(const struct mg_dp *dp);
  */
 struct mg_admission *mg_dp_admission(struct mg_dp *dp);
 
-/* The addresses SYNs to which are classed `convert`; replaces the set at once. */
-int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n);
+/*
+ * The addresses SYNs to which are classed `convert`, and those of this host that are for joins
+ * only, none of the former; replaces both sets at once. -E2BIG beyond MG_CONVERTERS_MAX of both.
+ */
+int mg_dp_set_converters(struct mg_dp *dp, const struct mg_ep *eps, size_t n,
+			 const struct mg_ep *joins, size_t n_joins);
 
 size_t mg_dp_interfaces(const struct mg_dp *dp, const struct mg_dp_interface **list);
 int mg_dp_counters_read(struct mg_dp *dp, struct mg_dp_counters *out);

@@ -37,7 +37,8 @@ static bool is_listed(const struct mg_endpoint *key, const struct mg_ep *eps, si
 }
 
 /* Deleting while walking restarts a walk: the keys to go are collected first. */
-static int remove_unlisted(int map, const struct mg_ep *eps, size_t n)
+static int remove_unlisted(int map, const struct mg_ep *eps, size_t n, const struct mg_ep *joins,
+			   size_t n_joins)
 {
 	struct mg_endpoint *gone = calloc(MG_CONVERTERS_MAP_ENTRIES, sizeof(*gone));
 	struct mg_endpoint key, *last = NULL;
@@ -47,7 +48,7 @@ static int remove_unlisted(int map, const struct mg_ep *eps, size_t n)
 	if (!gone)
 		return -ENOMEM;
 	while (n_gone < MG_CONVERTERS_MAP_ENTRIES && !bpf_map_get_next_key(map, last, &key)) {
-		if (!is_listed(&key, eps, n))
+		if (!is_listed(&key, eps, n) && !is_listed(&key, joins, n_joins))
 			gone[n_gone++] = key;
 		last = &key;
 	}
@@ -57,23 +58,31 @@ static int remove_unlisted(int map, const struct mg_ep *eps, size_t n)
 	return err;
 }
 
-/* New ones first: what stays on the list is never off it. */
-int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *eps, size_t n)
+static int put_converter(int map, const struct mg_ep *ep, __u32 listener)
 {
-	if (n > MG_CONVERTERS_MAX)
-		return -E2BIG;
-	for (size_t i = 0; i < n; i++) {
-		struct mg_converter value = { .listener = (__u32)i };
-		struct mg_endpoint key;
+	struct mg_converter value = { .listener = listener };
+	struct mg_endpoint key;
 
-		mg_endpoint_from_ep(&key, &eps[i]);
-		if (bpf_map_update_elem(m->converters, &key, &value, BPF_ANY))
-			return -errno;
-		key.port = 0;
-		if (bpf_map_update_elem(m->converters, &key, &value, BPF_ANY))
-			return -errno;
-	}
-	return remove_unlisted(m->converters, eps, n);
+	mg_endpoint_from_ep(&key, ep);
+	if (bpf_map_update_elem(map, &key, &value, BPF_ANY))
+		return -errno;
+	key.port = 0;
+	return bpf_map_update_elem(map, &key, &value, BPF_ANY) ? -errno : 0;
+}
+
+/* New ones first: what stays on the list is never off it. */
+int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *eps, size_t n,
+			      const struct mg_ep *joins, size_t n_joins)
+{
+	int err = 0;
+
+	if (n > MG_CONVERTERS_MAX || n_joins > MG_CONVERTERS_MAX - n)
+		return -E2BIG;
+	for (size_t i = 0; i < n_joins && !err; i++)
+		err = put_converter(m->converters, &joins[i], MG_CONVERTER_JOINS);
+	for (size_t i = 0; i < n && !err; i++)
+		err = put_converter(m->converters, &eps[i], (__u32)i);
+	return err ? err : remove_unlisted(m->converters, eps, n, joins, n_joins);
 }
 
 int mg_map_sum(int map, unsigned int n_cpus, uint64_t *sum, size_t n)

@@ -20,7 +20,8 @@ void mg_endpoint_to_ep(const struct mg_endpoint *from, struct mg_ep *to);
 /* Adds up a map of one value of `n` counters per CPU. 0 or -errno; *sum is then partly added up. */
 int mg_map_sum(int map, unsigned int n_cpus, uint64_t *sum, size_t n);
 
-int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *eps, size_t n);
+int mg_dp_maps_set_converters(const struct mg_dp_maps *m, const struct mg_ep *eps, size_t n,
+			      const struct mg_ep *joins, size_t n_joins);
 int mg_dp_maps_counters(const struct mg_dp_maps *m, struct mg_dp_counters *out);
 int mg_dp_maps_synack_take(const struct mg_dp_maps *m, const struct mg_ep *local,
 			   const struct mg_ep *peer, uint8_t opts[MG_SYNACK_OPTIONS]);

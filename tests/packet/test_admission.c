@@ -306,6 +306,61 @@ static void whoever_asks_meanwhile_sees_one_set(void **state)
 	assert_int_equal(n_mixed, 0);
 }
 
+static struct {
+	int answer, calls;
+	uint32_t generation, number; /* told; the number of policy `gold_again` */
+	uint32_t meanwhile;	     /* what the program said at that moment */
+} told;
+
+static int note_coming(void *ctx, const struct mg_admission_coming *coming)
+{
+	const struct mg_config *c = ctx;
+
+	told.calls++;
+	told.generation = coming->generation;
+	told.number = 0;
+	for (uint32_t i = 1; i < coming->n_policies; i++)
+		if (coming->policies[i] < c->policies.n_policies &&
+		    !strcmp(c->policies.policies[coming->policies[i]].name, "gold_again"))
+			told.number = i;
+	told.meanwhile = rig_policy(a, "10.1.0.1", VIDEO);
+	return told.answer;
+}
+
+static void who_is_to_know_tickets_is_told_first(void **state)
+{
+	static struct rig_config other;
+	struct mg_admit ask;
+	uint32_t before;
+
+	(void)state;
+	rig_configure(&other);
+	rig.policies[1].deny = other.policies[1].deny = false;
+	for (size_t i = 0; i < other.c.policies.n_policies; i++)
+		strcpy(other.c.policies.policies[i].name, i ? "another" : "gold_again");
+	for (size_t i = 1; i < other.c.policies.n_policies; i++)
+		other.c.policies.policies[i].name[0] = (char)('a' + i);
+	apply();
+	before = rig_policy(a, "10.1.0.1", VIDEO);
+	told.answer = -ENOMEM;
+	assert_int_equal(mg_admission_apply_ready(a, &other.c, NULL, note_coming, &other.c),
+			 -ENOMEM);
+	assert_int_equal(told.calls, 1);
+	assert_int_equal(told.meanwhile, before);
+	assert_int_equal(rig_policy(a, "10.1.0.1", VIDEO), before);
+	told.answer = 0;
+	assert_int_equal(mg_admission_apply_ready(a, &other.c, NULL, note_coming, &other.c), 0);
+	assert_int_equal(told.calls, 2);
+	assert_int_equal(told.meanwhile, before);
+	assert_int_not_equal(told.number, 0);
+	assert_int_equal(mg_admission_policy(a, told.number), 0);
+	ask = rig_ask("10.1.0.1", VIDEO);
+	assert_true(mg_admission_test(a, &ask) >= 0);
+	assert_int_equal(ask.ticket.generation, told.generation);
+	assert_int_not_equal(ask.ticket.policy, before);
+	apply();
+}
+
 /* ---- sessions, accounts ---------------------------------------------------------------------- */
 
 static const struct mg_account_row *row_of(const struct mg_account_row *rows, long n,
@@ -479,6 +534,7 @@ int main(void)
 		cmocka_unit_test_setup(what_was_in_force_is_released, fresh),
 		cmocka_unit_test_setup(a_limit_of_all_leaves_their_count, fresh),
 		cmocka_unit_test_setup(whoever_asks_meanwhile_sees_one_set, fresh),
+		cmocka_unit_test_setup(who_is_to_know_tickets_is_told_first, fresh),
 		cmocka_unit_test_setup(who_has_what_is_listed, fresh),
 		cmocka_unit_test_setup(a_key_that_changes_leaves_the_old_counts, fresh),
 		cmocka_unit_test_setup(many_are_listed, fresh),

@@ -24,7 +24,7 @@ static struct {
 	/* What is answered to the next ones: enum mg_refusal, or -errno. */
 	int refusal, token_err, join_refusal;
 	uint64_t wait_ns;
-	uint32_t policy, service, access;
+	uint32_t policy, service, access, generation;
 	enum mg_trust trust;
 	/* What happened. */
 	uint32_t serial;
@@ -65,6 +65,7 @@ FAKE(int, mg_admission_open_session, struct mg_admission *a, struct mg_admit *as
 	ask->ticket = (struct mg_ticket){ .policy = fake.policy,
 					  .service = fake.service,
 					  .access = fake.access,
+					  .generation = fake.generation,
 					  .trust = (__u8)fake.trust };
 	if (ask->flags & MG_ADMIT_DRY) {
 		fake.dry++;

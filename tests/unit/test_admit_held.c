@@ -94,6 +94,40 @@ static void the_source_is_the_policys(void **state)
 	set_tables(r, NULL, NULL);
 }
 
+/* A ticket is of what is coming before the worker's record is. */
+static void a_ticket_says_whose_numbers_it_has(void **state)
+{
+	struct mg_config_policy policy = { .name = "p", .has_source = true };
+	struct mg_config_policy next = policy;
+	const struct mg_config_policy *numbered[POLICY + 2] = { 0 };
+	struct rig *r = *state;
+	struct mg_config config = r->config;
+	struct mg_policy coming = {
+		.config = &config, .policies = numbered, .n_policies = POLICY + 2, .generation = 8
+	};
+	struct mg_policy bridge;
+
+	set_tables(r, &policy, NULL);
+	policy.source = MG_SOURCE_PRESERVED;
+	next.source = MG_SOURCE_SHARED;
+	numbered[POLICY + 1] = &next;
+	config.policies.fallback.has_source = true;
+	config.policies.fallback.source = MG_SOURCE_SHARED;
+	bridge = r->policy;
+	bridge.coming = &coming;
+	mg_proxy_set_policy(&r->proxy, &bridge);
+	fake.generation = 7;
+	servers_see(r, 0x0a090101); /* its own policy */
+	fake.generation = 8;
+	servers_see(r, 0x0a090001); /* number POLICY is nobody's there: that default */
+	fake.policy = POLICY + 1;
+	servers_see(r, 0x0a090001); /* unknown to the one in force, whose default is preserved */
+	next.source = MG_SOURCE_PRESERVED;
+	servers_see(r, 0x0a090101); /* and that is no default */
+	fake.generation = 0;
+	set_tables(r, NULL, NULL);
+}
+
 static void a_policy_that_is_gone_is_the_default(void **state)
 {
 	struct mg_config_policy policy = { .name = "gold" };
@@ -207,6 +241,7 @@ int main(void)
 		HELD_TEST(the_policy_says_how_to_refuse),
 		HELD_TEST(third_parties_are_not_taken_over),
 		HELD_TEST(the_source_is_the_policys),
+		HELD_TEST(a_ticket_says_whose_numbers_it_has),
 		HELD_TEST(a_policy_that_is_gone_is_the_default),
 		HELD_TEST(who_joined_before_the_token_was_told),
 		HELD_TEST(who_joined_and_may_not),

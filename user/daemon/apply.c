@@ -69,11 +69,6 @@ static uint32_t group_number(void *ctx, const char *name)
 	return d->gate ? mg_gate_group_number(d->gate, name) : 0;
 }
 
-int mg_daemon_set_policies(struct mg_daemon *d, const struct mg_config *c)
-{
-	return mg_admission_apply(mg_dp_admission(d->dp), c, group_number, d);
-}
-
 void mg_daemon_free_policy(struct mg_policy *p)
 {
 	if (!p)
@@ -84,6 +79,101 @@ void mg_daemon_free_policy(struct mg_policy *p)
 	free(p->classes);
 	free(p);
 }
+
+/* ---- from one configuration to the next ------------------------------------------------------ */
+
+struct bridging {
+	struct mg_daemon *d;
+	const struct mg_config *config;
+};
+
+static uint32_t group_of_bridging(void *ctx, const char *name)
+{
+	const struct bridging *b = ctx;
+
+	return group_number(b->d, name);
+}
+
+static struct mg_policy *make_coming(const struct mg_config *c,
+				     const struct mg_admission_coming *coming)
+{
+	const struct mg_config_policies *all = &c->policies;
+	struct mg_policy *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return NULL;
+	*p = (struct mg_policy){ .config = c, .generation = coming->generation };
+	p->policies = calloc(coming->n_policies, sizeof(struct mg_config_policy *));
+	p->services = calloc(coming->n_services, sizeof(struct mg_config_service *));
+	if (!p->policies || !p->services) {
+		mg_daemon_free_policy(p);
+		return NULL;
+	}
+	p->n_policies = coming->n_policies;
+	p->n_services = coming->n_services;
+	for (uint32_t i = 0; i < p->n_policies; i++)
+		if (coming->policies[i] < all->n_policies)
+			p->policies[i] = &all->policies[coming->policies[i]];
+	for (uint32_t i = 0; i < p->n_services; i++)
+		if (coming->services[i] < all->n_services)
+			p->services[i] = &all->services[coming->services[i]];
+	return p;
+}
+
+static void free_bridge(struct mg_policy *bridge)
+{
+	if (bridge)
+		mg_daemon_free_policy((struct mg_policy *)bridge->coming);
+	free(bridge); /* the rest is the policy's in force */
+}
+
+/* The policy in force, for the tickets it has given, and for the next ones what they will mean. On
+ * the way back there is one already: numbers are what they were. */
+static int build_bridge(void *ctx, const struct mg_admission_coming *coming)
+{
+	const struct bridging *b = ctx;
+	struct mg_daemon *d = b->d;
+	struct mg_policy *bridge;
+
+	if (!d->proxy_running || d->bridge)
+		return 0;
+	bridge = calloc(1, sizeof(*bridge));
+	if (!bridge)
+		return -ENOMEM;
+	*bridge = *d->policy;
+	bridge->coming = make_coming(b->config, coming);
+	if (!bridge->coming) {
+		free(bridge);
+		return -ENOMEM;
+	}
+	d->bridge = bridge;
+	mg_proxy_set_policy(&d->proxy, bridge);
+	return 0;
+}
+
+void mg_daemon_drop_bridge(struct mg_daemon *d)
+{
+	if (!d->bridge)
+		return;
+	mg_proxy_set_policy(&d->proxy, d->policy);
+	free_bridge(d->bridge);
+	d->bridge = NULL;
+}
+
+int mg_daemon_set_policies(struct mg_daemon *d, const struct mg_config *c)
+{
+	struct bridging b = { .d = d, .config = c };
+	bool back = d->bridge != NULL;
+	int err = mg_admission_apply_ready(mg_dp_admission(d->dp), c, group_of_bridging,
+					   build_bridge, &b);
+
+	/* No ticket is of the generation that has not come: the next attempt will be that. */
+	if (err && !back)
+		mg_daemon_drop_bridge(d);
+	return err;
+}
+
+/* ---- the policy of all workers --------------------------------------------------------------- */
 
 /* By number, as sessions' tickets name them. */
 static int make_tables(struct mg_policy *p, const struct mg_admission *a)
@@ -180,6 +270,8 @@ int mg_daemon_apply(struct mg_daemon *d)
 	d->own = own;
 	if (d->proxy_running)
 		mg_proxy_set_policy(&d->proxy, next);
+	free_bridge(d->bridge);
+	d->bridge = NULL;
 	mg_daemon_free_policy(last);
 	mg_rtnl_own_free(&last_own);
 	return 0;

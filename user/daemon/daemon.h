@@ -49,6 +49,7 @@ struct mg_daemon {
 	struct mg_proxy proxy;
 	bool proxy_running;
 	struct mg_policy *policy; /* in force */
+	struct mg_policy *bridge; /* it, and what is coming: during a reload; else NULL */
 	struct mg_rtnl_own own;	  /* of the policy */
 	uint8_t cookie_master[16];
 	struct mg_control *control;
@@ -88,8 +89,12 @@ int mg_daemon_del_policy(struct mg_daemon *d, const char *name, FILE *findings);
 int mg_daemon_apply(struct mg_daemon *d);
 void mg_daemon_free_policy(struct mg_policy *p); /* NULL is allowed */
 /* Puts a configuration's policies and limits in force in the kernel; the workers' side of them is
- * mg_daemon_apply's. 0 or -errno, logged. */
+ * mg_daemon_apply's. Until that, workers go by the former configuration, and for sessions let in by
+ * this one by this one: it is to live until mg_daemon_apply or mg_daemon_drop_bridge. 0 or -errno,
+ * logged. */
 int mg_daemon_set_policies(struct mg_daemon *d, const struct mg_config *c);
+/* Workers go by the policy in force alone. */
+void mg_daemon_drop_bridge(struct mg_daemon *d);
 /* Reads cookie_key_file, or makes a key of its own. */
 int mg_daemon_load_cookie_key(struct mg_daemon *d);
 

@@ -47,12 +47,14 @@ static int put(struct mg_daemon *d, struct mg_config *c)
 	return mg_daemon_apply(d);
 }
 
-/* In reverse order. It was in force before; what fails nevertheless is logged there. */
+/* It was in force before; what fails nevertheless is logged there. Workers know what tickets of
+ * both mean until the kernel's side gives those of this one. */
 static void put_back(struct mg_daemon *d, struct mg_config *c)
 {
 	d->config = c;
-	mg_daemon_apply(d);
 	mg_daemon_set_policies(d, c);
+	mg_daemon_apply(d);
+	mg_daemon_drop_bridge(d);
 	mg_access_reload(&d->access, c);
 	mg_dp_set_intercept(d->dp, c);
 	mg_gate_reload(d->gate, c);

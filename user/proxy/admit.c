@@ -136,13 +136,13 @@ void mg_admit_release(struct mg_session *s)
 
 const struct mg_config_policy *mg_session_policy(const struct mg_session *s)
 {
-	return mg_policy_numbered(s->worker->policy, s->ticket.policy);
+	return mg_policy_of(s->worker->policy, &s->ticket);
 }
 
 enum mg_source mg_session_source(const struct mg_session *s)
 {
 	const struct mg_config_policy *p = mg_session_policy(s);
-	const struct mg_config *c = s->worker->policy->config;
+	const struct mg_config *c = mg_policy_for(s->worker->policy, &s->ticket)->config;
 
 	if (p->has_source)
 		return p->source;

@@ -6,15 +6,28 @@
 
 #include "wire/convert.h"
 
-const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uint32_t number)
+const struct mg_policy *mg_policy_for(const struct mg_policy *p, const struct mg_ticket *ticket)
 {
+	return p->coming && ticket->generation == p->coming->generation ? p->coming : p;
+}
+
+const struct mg_config_policy *mg_policy_of(const struct mg_policy *p,
+					    const struct mg_ticket *ticket)
+{
+	uint32_t number = ticket->policy;
+
+	p = mg_policy_for(p, ticket);
 	if (number && number < p->n_policies && p->policies[number])
 		return p->policies[number];
 	return &p->config->policies.fallback;
 }
 
-const struct mg_config_service *mg_policy_service(const struct mg_policy *p, uint32_t number)
+const struct mg_config_service *mg_policy_service(const struct mg_policy *p,
+						  const struct mg_ticket *ticket)
 {
+	uint32_t number = ticket->service;
+
+	p = mg_policy_for(p, ticket);
 	return number && number < p->n_services ? p->services[number] : NULL;
 }
 

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "abi/policy.h"
 #include "config/config.h"
 #include "wire/cookie.h"
 
@@ -35,12 +36,20 @@ struct mg_policy {
 	size_t n_services;
 	size_t *classes;
 	size_t n_classes;
+	uint32_t generation; /* of tickets; only of what is `coming` */
+	/* While a reload is under way: what tickets of its generation mean. Of it only the
+	 * configuration, policies and services are there. Else NULL. */
+	const struct mg_policy *coming;
 };
 
+/* The record that a ticket's numbers are to be looked up in: `p`, or what is coming. */
+const struct mg_policy *mg_policy_for(const struct mg_policy *p, const struct mg_ticket *ticket);
 /* The default policy for a number that stands for none any more. */
-const struct mg_config_policy *mg_policy_numbered(const struct mg_policy *p, uint32_t number);
+const struct mg_config_policy *mg_policy_of(const struct mg_policy *p,
+					    const struct mg_ticket *ticket);
 /* NULL for a number that stands for none any more. */
-const struct mg_config_service *mg_policy_service(const struct mg_policy *p, uint32_t number);
+const struct mg_config_service *mg_policy_service(const struct mg_policy *p,
+						  const struct mg_ticket *ticket);
 /* An index into the configuration's access networks, or MG_CONFIG_NONE. */
 size_t mg_policy_access(const struct mg_policy *p, uint32_t number);
 

@@ -31,7 +31,7 @@ static void tell_sessions(const struct mg_session *s, const struct mg_admit *see
 			  struct mg_provision_answer *answer)
 {
 	const struct mg_policy *p = s->worker->policy;
-	const struct mg_config_policy *policy = mg_policy_numbered(p, seen->ticket.policy);
+	const struct mg_config_policy *policy = mg_policy_of(p, &seen->ticket);
 	/* A reserved one is as good as one that is left. */
 	uint32_t open = minus(seen->account.sessions, seen->account.reserved);
 	uint32_t room = minus(p->config->converter.max_sessions, seen->proxy_sessions);

@@ -133,8 +133,7 @@ void mg_source_leave(struct mg_session *s)
 
 static bool is_introduced(const struct mg_session *s)
 {
-	const struct mg_config_service *service =
-		mg_policy_service(s->worker->policy, s->ticket.service);
+	const struct mg_config_service *service = mg_policy_service(s->worker->policy, &s->ticket);
 
 	return mg_session_policy(s)->proxy_protocol || (service && service->proxy_protocol);
 }

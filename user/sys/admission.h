@@ -40,6 +40,22 @@ typedef uint32_t mg_admission_group_fn(void *ctx, const char *name);
  */
 int mg_admission_apply(struct mg_admission *a, const struct mg_config *cfg,
 		       mg_admission_group_fn *group, void *ctx);
+
+/* What tickets will say of a configuration that is about to be in force: places in its lists, by
+ * number, or MG_CONFIG_NONE */
+struct mg_admission_coming {
+	uint32_t generation;
+	const size_t *policies, *services;
+	uint32_t n_policies, n_services;
+};
+/* Not 0: the old ones stay in force. */
+typedef int mg_admission_ready_fn(void *ctx, const struct mg_admission_coming *coming);
+
+/* mg_admission_apply, which before the first packet sees the new ones calls `ready`, so that
+ * whoever is to understand tickets knows what theirs will mean. If what is in force turns out to be
+ * right, `ready` is not called. */
+int mg_admission_apply_ready(struct mg_admission *a, const struct mg_config *cfg,
+			     mg_admission_group_fn *group, mg_admission_ready_fn *ready, void *ctx);
 /* The keys that cookies in SYNs are checked with. 0 or -errno. */
 int mg_admission_set_cookies(struct mg_admission *a, const struct mg_cookie_keys *keys);
 

@@ -22,6 +22,7 @@ struct apply {
 	struct mg_admission *a;
 	const struct mg_config *cfg;
 	mg_admission_group_fn *group;
+	mg_admission_ready_fn *ready;
 	void *ctx;
 	struct mg_policy_tables tables;
 	struct mg_in_force next;
@@ -282,6 +283,20 @@ static void commit(struct apply *ap)
 	mg_in_force_free(&last);
 }
 
+static int tell_who_waits(const struct apply *ap)
+{
+	const struct mg_in_force *next = &ap->next;
+	const struct mg_admission_coming coming = {
+		.generation = ap->tables.set.generation,
+		.policies = next->places[MG_KIND_POLICY],
+		.services = next->places[MG_KIND_SERVICE],
+		.n_policies = next->n_places[MG_KIND_POLICY],
+		.n_services = next->n_places[MG_KIND_SERVICE],
+	};
+
+	return ap->ready ? ap->ready(ap->ctx, &coming) : 0;
+}
+
 static int put_in_force(struct apply *ap)
 {
 	int err = compile(ap);
@@ -294,6 +309,8 @@ static int put_in_force(struct apply *ap)
 	err = note_places(ap);
 	if (!err)
 		err = write_all(ap);
+	if (!err)
+		err = tell_who_waits(ap);
 	if (!err)
 		err = flip(ap);
 	if (!err) {
@@ -329,14 +346,20 @@ static bool groups_are_right(struct apply *ap)
 	return true;
 }
 
-int mg_admission_apply(struct mg_admission *a, const struct mg_config *cfg,
-		       mg_admission_group_fn *group, void *ctx)
+int mg_admission_apply_ready(struct mg_admission *a, const struct mg_config *cfg,
+			     mg_admission_group_fn *group, mg_admission_ready_fn *ready, void *ctx)
 {
-	struct apply ap = { .a = a, .cfg = cfg, .group = group, .ctx = ctx };
+	struct apply ap = { .a = a, .cfg = cfg, .group = group, .ready = ready, .ctx = ctx };
 	bool early = a->early && a->now.config == cfg;
 
 	a->early = false;
 	return early && groups_are_right(&ap) ? 0 : put_in_force(&ap);
+}
+
+int mg_admission_apply(struct mg_admission *a, const struct mg_config *cfg,
+		       mg_admission_group_fn *group, void *ctx)
+{
+	return mg_admission_apply_ready(a, cfg, group, NULL, ctx);
 }
 
 int mg_admission_apply_early(struct mg_admission *a, const struct mg_config *cfg,

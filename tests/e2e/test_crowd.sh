@@ -7,7 +7,7 @@
 net_up nojoin
 start_server 8000:echo
 write_config converter.pending_per_client=1000 converter.greet_timeout_ms=60000
-spawn mpgated nsx px prlimit --nofile=160:160 "$BUILD/mpgated" -c "$T/mpgate.yaml"
+spawn mpgated nsx px prlimit --nofile=320:320 "$BUILD/mpgated" -c "$T/mpgate.yaml"
 wait_until 15 mpgated_up_or_dead
 alive mpgated || bail "mpgated starts with few descriptors"
 
@@ -43,7 +43,7 @@ ok "400 half messages at once" hold crowd nsx ue 400 "$V4"
 ok "clients there are no descriptors for are turned away, none waits" \
 	wait_until 10 held crowd reset 250 400
 ok "root is answered while clients hold all they can get" ctl status
-ok "some descriptors stay free" test "$(n_fds)" -lt 155
+ok "some descriptors stay free" test "$(n_fds)" -lt 315
 topo_ip px addr add 10.4.0.9/32 dev px1
 letgo crowd
 served() {

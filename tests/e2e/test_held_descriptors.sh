@@ -6,7 +6,7 @@
 net_up nojoin
 start_server 8000:echo
 write_config intercept.mode=take-over intercept.held_per_subscriber=4096 converter.pending_per_client=4096
-spawn mpgated nsx px sh -c "ulimit -n 256; exec $BUILD/mpgated -c $T/mpgate.yaml"
+spawn mpgated nsx px sh -c "ulimit -n 448; exec $BUILD/mpgated -c $T/mpgate.yaml"
 wait_until 15 mpgated_up_or_dead
 alive mpgated || bail "mpgated starts with few descriptors"
 

@@ -127,15 +127,14 @@ static void test_converters_to_the_limit(void **state)
 			assert_int_equal(mg_ep_parse(&eps[i], "10.3.0.2:1"), 0);
 			eps[i].port = htons((uint16_t)(20000 * (round + 1) + i));
 		}
-		assert_int_equal(mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX + 1,
-							   NULL, 0),
-				 -E2BIG);
-		assert_int_equal(mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX, eps,
-							   1),
-				 -E2BIG);
-		assert_int_equal(mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX, NULL,
-							   0),
-				 0);
+		assert_int_equal(
+			mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX + 1, NULL, 0),
+			-E2BIG);
+		assert_int_equal(
+			mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX, eps, 1),
+			-E2BIG);
+		assert_int_equal(
+			mg_dp_maps_set_converters(&run.maps, eps, MG_CONVERTERS_MAX, NULL, 0), 0);
 	}
 	set_converters(0, NULL);
 }

@@ -50,7 +50,9 @@ for how in convert intercept; do
 	begin one "$how" 8003 text=hello wait recvall
 	over "$how, idle"
 	stop one KILL
-	begin one "$how" 8004 text=hello shutwr wait recvall
+	# Nobody joins a session whose client has said its end.
+	begin one "$how" 8004 text=hello wait shutwr recvall
+	go one
 	over "$how, half open"
 	stop one KILL
 	begin one "$how" 8000 text=hello wait recvall

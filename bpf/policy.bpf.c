@@ -390,6 +390,7 @@ static long mg_sweep_subflow(void *map, const struct mg_tuple *key, struct mg_su
 	__u64 word = *(volatile __u64 *)mg_subflow_word(e);
 	struct mg_tuple tuple;
 
+	(void)map;
 	if (!word || !mg_subflow_is_left(e, word, s->now_ns))
 		return 0;
 	tuple = *key;
@@ -403,6 +404,8 @@ static long mg_sweep_account(void *map, const struct mg_subscriber *key, __u64 *
 {
 	struct mg_subscriber subscriber = *key;
 
+	(void)map;
+	(void)unused;
 	if (!*(volatile __u64 *)counts)
 		mg_counts_reap(&mg_accounts, &subscriber, counts);
 	return 0;
@@ -413,6 +416,8 @@ static long mg_sweep_service(void *map, const struct mg_service_subscriber *key,
 {
 	struct mg_service_subscriber who = *key;
 
+	(void)map;
+	(void)unused;
 	if (!*(volatile __u64 *)counts)
 		mg_counts_reap(&mg_svc_subs, &who, counts);
 	return 0;

@@ -52,7 +52,7 @@ check_format() {
 # The kernel side is compiled for another machine, with other headers.
 tidy() {
 	case $1 in
-	bpf/*) set -- "$1" --target=bpf "-D__TARGET_ARCH_x86" -D__bpf__ -Iinclude \
+	*.bpf.c | bpf/*) set -- "$1" --target=bpf "-D__TARGET_ARCH_x86" -D__bpf__ -Iinclude \
 		"-Ivmlinux/$(uname -m)" -Ibpf -Wno-everything ;;
 	*) set -- "$1" -Iinclude -Iuser -isystem "$build/include" -D_GNU_SOURCE '-DMG_VERSION="lint"' ;;
 	esac

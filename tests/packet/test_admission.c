@@ -9,6 +9,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -337,7 +338,8 @@ static void who_is_to_know_tickets_is_told_first(void **state)
 	rig_configure(&other);
 	rig.policies[1].deny = other.policies[1].deny = false;
 	for (size_t i = 0; i < other.c.policies.n_policies; i++)
-		strcpy(other.c.policies.policies[i].name, i ? "another" : "gold_again");
+		snprintf(other.c.policies.policies[i].name, MG_MEMBER_NAME, "%s",
+			 i ? "another" : "gold_again");
 	for (size_t i = 1; i < other.c.policies.n_policies; i++)
 		other.c.policies.policies[i].name[0] = (char)('a' + i);
 	apply();

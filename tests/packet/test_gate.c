@@ -150,11 +150,9 @@ static bool concerns(enum gate_syn_kind kind, enum mg_refusal refusal)
 {
 	switch (refusal) {
 	case MG_REFUSAL_DENIED:
-		return true;
 	case MG_REFUSAL_OVER_SUBFLOWS:
 		return true;
 	case MG_REFUSAL_OVER_SESSION_SUBFLOWS:
-		return kind == JOIN_SYN;
 	case MG_REFUSAL_NO_TOKEN:
 		return kind == JOIN_SYN;
 	case MG_REFUSAL_OVER_HELD:

@@ -45,7 +45,7 @@ static size_t hear_reset(int fd, bool v6)
 	size_t tcp = v6 ? 54 : 34;
 
 	while (poll(&p, 1, PATIENCE_MS) == 1) {
-		struct sockaddr_ll from;
+		struct sockaddr_ll from = { 0 };
 		socklen_t from_len = sizeof(from);
 		ssize_t n =
 			recvfrom(fd, heard, sizeof(heard), 0, (struct sockaddr *)&from, &from_len);

@@ -465,7 +465,7 @@ static bool text_of(void *ctx, uint64_t number, char text[MG_SESSIONLOG_WHO_STRL
 		memset(text, '"', MG_SESSIONLOG_WHO_STRLEN - 4);
 		text[MG_SESSIONLOG_WHO_STRLEN - 4] = '\0';
 	} else if (number == 0x1ab) {
-		strcpy(text, ctx);
+		snprintf(text, MG_SESSIONLOG_WHO_STRLEN, "%s", (const char *)ctx);
 	}
 	return number == 0x1ab || number == 0x1ac;
 }

@@ -74,12 +74,8 @@ static void choose(struct mg_modes *m, uint64_t now_ms)
 	bool lost = m->active < 0 || !m->path[m->active].present ||
 		    (by >= 0 && m->path[by].health > m->path[m->active].health);
 
-	if (lost || by < 0) {
-		m->active = by;
-		m->better_since_ms = 0;
-	} else if (by == m->active) {
-		m->better_since_ms = 0;
-	} else if (takes_over(m, &m->path[by], &m->path[m->active], now_ms)) {
+	if (lost || by < 0 || by == m->active ||
+	    takes_over(m, &m->path[by], &m->path[m->active], now_ms)) {
 		m->active = by;
 		m->better_since_ms = 0;
 	}

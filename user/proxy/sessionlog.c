@@ -103,7 +103,7 @@ static const char *format_identity(char buf[ESCAPED_STRLEN], uint64_t number,
 {
 	char text[MG_SESSIONLOG_WHO_STRLEN];
 
-	memcpy(buf, "id:", 3);
+	snprintf(buf, ESCAPED_STRLEN, "id:");
 	if (names && names->text_of(names->ctx, number, text))
 		escape(buf + 3, text);
 	else

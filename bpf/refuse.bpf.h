@@ -142,7 +142,9 @@ static __always_inline int mg_reset_put6(struct xdp_md *ctx, const struct mg_res
 
 /*
  * An outcome. What cannot be answered is dropped: who is no single host, and what has IPv6
- * extension headers, whose answer would want its own.
+ * extension headers, whose answer would want its own. The frame stays as long as it was, and what
+ * lies behind the answer is padding: since 6.12 libxdp's dispatcher takes no program that changes
+ * the length of packets.
  */
 __noinline int mg_refuse_reset(struct xdp_md *ctx, const struct mg_reset *r)
 {
@@ -155,7 +157,7 @@ __noinline int mg_refuse_reset(struct xdp_md *ctx, const struct mg_reset *r)
 		 bpf_xdp_get_buff_len(ctx);
 	if ((r->v6 && r->tcp_offset - r->ip_offset != MG_IP6_BYTES) ||
 	    bpf_xdp_load_bytes(ctx, 0, &macs, sizeof(macs)) || !mg_reset_is_due(&macs, &r->tuple) ||
-	    longer > 0 || (longer && bpf_xdp_adjust_tail(ctx, longer)))
+	    longer > 0)
 		return MG_OUTCOME_DROP(r->reason);
 	__builtin_memcpy(back.to, macs.from, sizeof(back.to));
 	__builtin_memcpy(back.from, macs.to, sizeof(back.from));

@@ -286,7 +286,8 @@ void gate_assert_reset(const uint8_t *out, size_t out_len, const uint8_t *frame,
 	size_t payload = wrap_ip_bytes(was) - (size_t)(syn - was) - (size_t)(syn[12] >> 4) * 4;
 	size_t addresses = v6 ? 16 : 4, from = v6 ? 8 : 12;
 
-	assert_int_equal(out_len, link + head + tcp_bytes);
+	/* Behind what IP covers is padding. */
+	assert_true(out_len >= link + head + tcp_bytes);
 	assert_memory_equal(out, frame + 6, 6);
 	assert_memory_equal(out + 6, frame, 6);
 	assert_memory_equal(out + 12, frame + 12, link - 12);

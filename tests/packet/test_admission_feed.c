@@ -17,49 +17,12 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "admission_rig.h"
+#include "admission_case.h"
 #include "base/log.h"
 #include "lab.h"
 #include "skel/policy.skel.h"
 #include "sys/admission_maps.h"
 #include "sys/caps.h"
-
-#define VIDEO "203.0.113.7:443"
-#define OTHER "198.51.100.1:80"
-
-static struct mg_admission *a;
-static struct rig_config rig;
-
-static int set_up(void **state)
-{
-	int err;
-
-	(void)state;
-	mg_log_set_level(MG_LOG_ERROR);
-	err = lab_enter();
-	rig_configure(&rig);
-	return err ? err : mg_admission_open(&a, &rig.c);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	mg_admission_close(a);
-	return 0;
-}
-
-static int fresh(void **state)
-{
-	(void)state;
-	mg_admission_close(a);
-	rig_configure(&rig);
-	return mg_admission_open(&a, &rig.c);
-}
-
-static void apply(void)
-{
-	assert_int_equal(mg_admission_apply(a, &rig.c, NULL, NULL), 0);
-}
 
 static struct mg_ep ep(const char *text)
 {
